@@ -1,0 +1,1 @@
+//! The claims of a token, read once and strictly.

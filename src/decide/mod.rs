@@ -1,0 +1,17 @@
+//! The pure core: from the facts of a request to a decision. No runtime, no socket, no file, no clock; the time is an
+//! argument, and what the core lacks it returns as a need that the shell meets before it calls again.
+
+pub mod binding;
+pub mod claims;
+pub mod client;
+pub mod headers;
+pub mod issuer;
+pub mod json;
+pub mod jwt;
+pub mod keys;
+pub mod path;
+pub mod policy;
+pub mod refusal;
+pub mod route;
+pub mod token;
+pub mod verified;

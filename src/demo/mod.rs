@@ -1,0 +1,1 @@
+//! The demo: an embedded authorization server, a PKI and an echo API. Never reached from the proxy.

@@ -1,0 +1,1 @@
+//! From the socket to HTTP: accept, handshake, connection.

@@ -1,0 +1,2 @@
+//! One request: [`pipeline`] decides, [`forward`] sends, [`answer`] says why not.
+pub mod admin;

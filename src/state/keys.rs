@@ -1,0 +1,1 @@
+//! Fetching issuers' keys, on the control thread.

@@ -1,0 +1,11 @@
+//! Everything that can be reloaded: one immutable [`Snapshot`] behind one atomic swap, and one writer.
+
+pub mod control;
+pub mod keys;
+pub mod load;
+pub mod reload;
+pub mod snapshot;
+pub mod tls;
+pub mod trust;
+
+pub use snapshot::{Shared, Snapshot};

@@ -1,0 +1,1 @@
+//! Watching files and building the next snapshot, on the control thread.
