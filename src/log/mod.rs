@@ -16,6 +16,8 @@ use crate::decide::token::Digest;
 /// One decision, as a worker saw it.
 #[derive(Debug)]
 pub struct Decision {
+    /// When the request's head was complete.
+    pub time: std::time::SystemTime,
     /// Also in the answer and towards the upstream: 32 hexadecimal digits.
     pub request_id: [u8; 32],
     /// `None`: accepted.
