@@ -2,12 +2,13 @@
 //! backlog, and gives it to the worker with the fewest.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::unix::AsyncFd;
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::worker::Mailbox;
@@ -28,7 +29,7 @@ pub(super) struct Accepted {
 ///
 /// # Errors
 /// The address is in use, or not this host's.
-pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
@@ -43,12 +44,12 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Accepts until `stop` turns true; then the listener closes, with an empty backlog.
 pub(super) async fn accept(
-    listener: TcpListener,
+    listener: std::net::TcpListener,
     workers: Vec<Mailbox>,
     room: Arc<Semaphore>,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let listener = AsyncFd::register(listener)?;
+    let listener = TcpListener::from_std(listener)?;
     loop {
         let permit = tokio::select! {
             biased;
@@ -74,20 +75,19 @@ pub(super) async fn accept(
 }
 
 /// What the kernel has completed belongs to us: it is taken before the listener closes and would reset it.
-fn empty(listener: &AsyncFd<TcpListener>, workers: &[Mailbox], room: &Arc<Semaphore>) {
+fn empty(listener: &TcpListener, workers: &[Mailbox], room: &Arc<Semaphore>) {
+    let mut now = Context::from_waker(Waker::noop());
     while let Ok(permit) = room.clone().try_acquire_owned() {
-        let Ok((socket, peer)) = listener.get_ref().accept() else { return };
+        let Poll::Ready(Ok((socket, peer))) = listener.poll_accept(&mut now) else { return };
+        let Ok(socket) = socket.into_std() else { continue };
         hand_over(workers, Accepted { socket, peer, permit });
     }
 }
 
-async fn accept_one(listener: &AsyncFd<TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
-    loop {
-        let mut ready = listener.readable().await?;
-        if let Ok(accepted) = ready.try_io(|l| l.get_ref().accept()) {
-            return accepted;
-        }
-    }
+async fn accept_one(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (socket, peer) = listener.accept().await?;
+    // The worker registers it with its own runtime.
+    Ok((socket.into_std()?, peer))
 }
 
 /// Errors of one connection that was gone before it was accepted; accept(2) reports them on the listener.
