@@ -137,9 +137,9 @@ async fn answer<F: Future<Output = Response>>(response: F) -> Result<Response, s
     Ok(response.await)
 }
 
-/// A JSON answer.
+/// A JSON answer; it ends in a line break for terminals.
 pub(super) fn json(status: http::StatusCode, body: &serde_json::Value) -> Response {
-    let mut response = Response::new(Full::from(body.to_string()));
+    let mut response = Response::new(Full::from(format!("{body}\n")));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));

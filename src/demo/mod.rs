@@ -7,8 +7,12 @@ pub mod authorization_server;
 pub mod client;
 pub mod echo;
 pub mod error;
+mod exchange;
 mod loopback;
 pub mod pki;
+mod stage;
+mod teller;
 pub mod walk;
 
 pub use error::Error;
+pub use walk::{Options, Sidecar, run};
