@@ -105,7 +105,7 @@ impl Answer {
         } else if let Some(headers) = self.body.get("headers") {
             match headers.get("x-auth-client").and_then(Value::as_str) {
                 Some(client) => format!("{status} X-Auth-Client: {client}"),
-                None => format!("{status} no identity"),
+                None => format!("{status} no X-Auth-Client"),
             }
         } else {
             status.to_string()
@@ -182,7 +182,7 @@ mod tests {
         for (status, body, summary) in [
             (401, json!({ "reason": "token-unbound", "error": "invalid_token" }), "401 token-unbound"),
             (200, json!({ "headers": { "x-auth-client": "client-a" } }), "200 X-Auth-Client: client-a"),
-            (200, json!({ "headers": {} }), "200 no identity"),
+            (200, json!({ "headers": {} }), "200 no X-Auth-Client"),
             (502, Value::Null, "502"),
         ] {
             assert_eq!(Answer { status, body }.summary(), summary);

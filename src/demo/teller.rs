@@ -29,7 +29,11 @@ impl Teller<'_> {
             writeln!(self.out, "  {name:<21} {place}")?;
         }
         let folder = quoted(&folder.display().to_string());
-        writeln!(self.out, "\n  The curl lines work while this demo serves, after: cd {folder}\n")
+        writeln!(
+            self.out,
+            "\n  While the demo serves, the curl lines work in its folder, beside config.toml and boundgate.log:"
+        )?;
+        writeln!(self.out, "  cd {folder}")
     }
 
     /// One step and its outcome.
@@ -42,7 +46,7 @@ impl Teller<'_> {
             (self.paint("31", "✗"), format!("{actual}, expected {expected}"))
         };
         let (number, curl) = (self.steps, self.paint("2", curl));
-        writeln!(self.out, "{sign} {number} {title:<TITLE$} {outcome}\n    {curl}")
+        writeln!(self.out, "\n{sign} {number} {title:<TITLE$} {outcome}\n    {curl}")
     }
 
     /// The sum. Returns whether every step came out as it should.

@@ -118,7 +118,7 @@ impl Walk<'_> {
             () = interrupt.wait() => return Ok(false),
         };
         if !once {
-            self.teller.line("Serving until Ctrl-C: now it is your turn.")?;
+            self.teller.line("Now it is your turn: serving until Ctrl-C.")?;
             interrupt.wait().await;
         }
         Ok(came_out)
@@ -151,25 +151,23 @@ impl Walk<'_> {
 
         self.forge_token("token-a.jwt", "token-forged.jwt")?;
         call.token = Some("token-forged.jwt");
-        self.step("Client A writes that scope into the token", call, "401 signature-invalid").await?;
+        self.step("Client A writes that scope into the token itself", call, "401 signature-invalid").await?;
 
         let call = self.get("/orders", Who::ClientA, None);
         self.step("No token at all", call, "401 token-missing").await?;
 
         let call = self.get("/public/hello", Who::Nobody, None);
-        self.step("A public route needs neither", call, "200 no identity").await?;
+        self.step("A public route, without token or certificate", call, "200 no X-Auth-Client").await?;
         self.teller.sum()
     }
 
     fn scene(&mut self) -> io::Result<()> {
         let stage = self.stage;
         let echo = format!("http://{}", stage.echo.address());
-        let folder = format!("{}  (config.toml, boundgate.log …)", stage.folder.path().display());
         let places = [
             ("authorization server", stage.authorization_server.issuer()),
             ("Boundgate", &self.api),
             ("the API behind it", &echo),
-            ("folder", &folder),
         ];
         self.teller.scene(&places, stage.folder.path())
     }
