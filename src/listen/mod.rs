@@ -9,7 +9,7 @@ mod frames;
 mod handshake;
 mod io;
 mod server;
+mod sidecar;
 mod worker;
 
-pub use accept::bind;
-pub use server::{Parts, Server};
+pub use sidecar::{Sidecar, StartError, check};
