@@ -25,9 +25,10 @@ pub struct At {
 impl At {
     /// A message about the value at this place, without what came from the environment.
     pub(super) fn mask(&self, message: String) -> String {
-        self.variables
-            .iter()
-            .fold(message, |text, variable| text.replace(&variable.value, &format!("${{{}}}", variable.name)))
+        self.variables.iter().fold(message, |text, Variable { name, value }| {
+            let shown = format!("${{{name}}}");
+            text.replace(value, &shown).replace(&value.escape_debug().to_string(), &shown)
+        })
     }
 }
 

@@ -116,3 +116,10 @@ fn a_longer_value_is_masked_before_one_that_it_contains() {
     let at = crate::config::settings::At { variables, ..Default::default() };
     assert_eq!(at.mask("no file secret/secret-too".to_owned()), "no file ${A}/${B}");
 }
+
+#[test]
+fn a_value_is_masked_in_quotes_too() {
+    let (text, variables) = replace("${A}", &|_| Some("a\"b\\c".to_owned())).unwrap();
+    let at = crate::config::settings::At { variables, ..Default::default() };
+    assert_eq!(at.mask(format!("{text} {text:?}")), "${A} \"${A}\"");
+}

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use toml::Spanned;
-use toml::de::{DeArray, DeTable, DeValue};
+use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 use super::super::error::{NOT_YET, Report};
 use super::super::settings::{At, Located};
@@ -71,7 +71,7 @@ impl Walk<'_> {
         &mut self,
         rule: &Section,
         outer: &At,
-        name: &Spanned<std::borrow::Cow<'_, str>>,
+        name: &Spanned<DeString<'_>>,
         value: &Spanned<DeValue<'_>>,
     ) {
         let at = self.place(outer, name.get_ref(), name.span().start);

@@ -15,12 +15,14 @@ pub(super) fn routes(sections: &[Values], report: &mut Report) -> Option<Routes>
 
 fn route(values: &Values, report: &mut Report) -> Option<Route> {
     let access = values.choice("access", &[("token", Access::Token), ("public", Access::Public)]);
-    let scopes = values.texts("scopes");
+    let mut scopes = values.texts("scopes");
     if access == Some(Access::Public)
         && let Some(scope) = scopes.as_ref().and_then(|scopes| scopes.first())
     {
         let hint = "leave scopes out, or write access = \"token\"".to_owned();
         report.fault(&scope.at, "a scope of a public route", "nothing", Some(hint));
+        // The core would say it again, and nothing about the path.
+        scopes = Some(Vec::new());
     }
     let methods = values.texts("methods").unwrap_or_default();
     let methods = methods.iter().map(|name| Method::from_bytes(name.value.as_bytes()).ok());

@@ -86,10 +86,7 @@ fn a_value_of_another_type_or_out_of_bounds_is_refused() {
     ] {
         let fault = fault(&with(section, line));
         let key = line.split(' ').next().unwrap();
-        assert!(
-            fault.contains(&format!("{key}")) && fault.contains(&format!(": {expected}")),
-            "{line}: {fault}"
-        );
+        assert!(fault.contains(key) && fault.contains(&format!(": {expected}")), "{line}: {fault}");
     }
     assert!(
         fault(&instead("audiences", "audiences = []"))

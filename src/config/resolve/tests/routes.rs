@@ -43,3 +43,23 @@ fn a_path_that_could_never_match_is_a_fault() {
         "{fault}"
     );
 }
+
+/// Both faults of one route, and both of the claims' headers.
+#[test]
+fn what_the_core_refuses_is_gathered_too() {
+    let routes = "[[routes]]\npath = \"/a//b\"\naccess = \"public\"\nscopes = [\"a\"]\n";
+    let claims = "[forward.claims]\nX-Tenant = \"tenant\"\nHost = \"sub\"\nX_Tenant = \"sub\"\nX-Request-Id = \"sub\"\n";
+    let faults = parse(&format!("{MINIMAL}\n{routes}\n{claims}")).unwrap_err();
+    let keys: Vec<_> = faults.0.iter().map(|fault| (fault.line.unwrap(), fault.key.as_str())).collect();
+    assert_eq!(
+        keys,
+        [
+            (19, "routes[0].path"),
+            (21, "routes[0].scopes[0]"),
+            (25, "forward.claims.Host"),
+            (26, "forward.claims.X_Tenant"),
+            (27, "forward.claims.X-Request-Id"),
+        ],
+        "{faults}"
+    );
+}
