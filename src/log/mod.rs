@@ -127,9 +127,10 @@ pub struct Sink {
 
 impl Sink {
     /// Queues a line without ever waiting.
-    pub fn decision(&self, decision: Decision) {
+    pub fn decision(&self, mut decision: Decision) {
         if line::level(decision.reason) <= self.level {
-            self.queue.push(&self.lane, bounds::bounded(decision));
+            bounds::bound(&mut decision);
+            self.queue.push(&self.lane, decision);
         }
     }
 }

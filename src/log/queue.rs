@@ -13,9 +13,9 @@ use prometheus_client::metrics::counter::Counter;
 use super::Decision;
 
 /// Decisions that a lane holds.
-pub(super) const LANE: usize = 8192;
+const LANE: usize = 8192;
 /// From here on a lane takes no more accepted requests: the rest is for refusals and failures.
-pub(super) const LANE_ACCEPTED: usize = LANE / 2;
+const LANE_ACCEPTED: usize = LANE / 2;
 /// Lines of events that wait at once.
 pub(super) const EVENTS: usize = 1024;
 

@@ -110,6 +110,7 @@ impl Worker {
 
     /// A worker that fell silent this long ago.
     #[cfg(test)]
+    #[allow(clippy::expect_used)]
     pub(crate) fn silent_since(ago: Duration) -> Worker {
         Worker {
             created: Instant::now().checked_sub(ago).expect("a machine that is up so long"),
