@@ -6,7 +6,7 @@ use http::Method;
 
 use super::path::{self, RequestPath};
 
-/// What a route asks of a request.
+/// What a route asks of a request, the stricter the greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
     /// Forwarded without a decision, identity headers removed.
@@ -193,4 +193,174 @@ pub struct Demand {
     pub scope: Arc<str>,
     /// The route's path as configured, for logs; `-` where none matched.
     pub route: Arc<str>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    fn route(path: &str, methods: &[Method], access: Access, scopes: &[&str]) -> Route {
+        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        Route::new(path, methods.to_vec(), access, scopes).unwrap()
+    }
+
+    fn public(path: &str) -> Route {
+        route(path, &[], Access::Public, &[])
+    }
+
+    fn token(path: &str, scopes: &[&str]) -> Route {
+        route(path, &[], Access::Token, scopes)
+    }
+
+    fn demand(routes: &[Route], method: Method, path: &str) -> (Access, String, String) {
+        let path = RequestPath::read(path).unwrap();
+        let Demand { access, scope, route } = Routes::new(routes.to_vec()).demand(&method, &path);
+        (access, scope.to_string(), route.to_string())
+    }
+
+    fn expect(access: Access, scope: &str, route: &str) -> (Access, String, String) {
+        (access, scope.to_owned(), route.to_owned())
+    }
+
+    #[test]
+    fn what_no_route_matches_needs_a_token_without_scopes() {
+        assert_eq!(demand(&[], Method::GET, "/"), expect(Access::Token, "", "-"));
+        assert_eq!(demand(&[public("/a")], Method::GET, "/b"), expect(Access::Token, "", "-"));
+        assert_eq!(Routes::default(), Routes::new(Vec::new()));
+    }
+
+    #[test]
+    fn an_exact_path_and_a_prefix_match_canonical_forms_only() {
+        let matches = |pattern: &str, path: &str| demand(&[public(pattern)], Method::GET, path).2 != "-";
+        for (pattern, path, expected) in [
+            ("/", "/", true),
+            ("/", "/a", false),
+            ("/*", "/", true),
+            ("/*", "/a/b", true),
+            ("/a", "/a", true),
+            ("/a", "/a/", false),
+            ("/a", "/A", false),
+            ("/public/*", "/public/", true),
+            ("/public/*", "/public/x/y", true),
+            ("/public/*", "/public", false),
+            ("/public/*", "/publicity", false),
+            ("/public/*", "/Public/x", false),
+            ("/public/*", "/x/../public/x", true),
+            ("/public/*", "/public/../x", false),
+            ("/public/*", "/public/%2e%2e/x", false),
+            ("/public/*", "/%70ublic//x", true),
+            ("/%7Euser/*", "/~user/x", true),
+            ("/käse", "/k%c3%a4se", true),
+            ("/k%C3%A4se", "/käse", true),
+            ("/a b", "/a%20b", true),
+            ("/v1/users:export", "/v1/users:export", true),
+            ("/v1/users%3Aexport", "/v1/users:export", true),
+            ("/a%2Ab", "/a*b", true),
+        ] {
+            assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn the_first_match_wins() {
+        let routes = [public("/a/b"), token("/a/*", &["x"]), public("/*")];
+        assert_eq!(demand(&routes, Method::GET, "/a/b"), expect(Access::Public, "", "/a/b"));
+        assert_eq!(demand(&routes, Method::GET, "/a/c"), expect(Access::Token, "x", "/a/*"));
+        assert_eq!(demand(&routes, Method::GET, "/c"), expect(Access::Public, "", "/*"));
+    }
+
+    /// RFC 9110 §9.3.2: HEAD is a method of its own here.
+    #[test]
+    fn methods_restrict_a_route_and_get_does_not_imply_head() {
+        let routes = [route("/a", &[Method::GET, Method::POST], Access::Public, &[])];
+        for (method, access) in [
+            (Method::GET, Access::Public),
+            (Method::POST, Access::Public),
+            (Method::HEAD, Access::Token),
+            (Method::from_bytes(b"get").unwrap(), Access::Token),
+        ] {
+            assert_eq!(demand(&routes, method, "/a").0, access);
+        }
+    }
+
+    #[test]
+    fn an_ambiguous_path_must_satisfy_every_reading() {
+        let routes =
+            [public("/public/*"), token("/admin", &["admin", "read"]), token("/admin/*", &["read", "x"])];
+        for path in [
+            "/public/..;/admin",
+            "/public/..%2fadmin",
+            "/public/%252e%252e/admin",
+            "/public\\..\\admin",
+            "/public/x;/../../admin",
+        ] {
+            assert_eq!(demand(&routes, Method::GET, path).0, Access::Token, "{path}");
+            assert_eq!(demand(&routes, Method::GET, path).1, "admin read", "{path}");
+            assert_eq!(demand(&routes, Method::GET, path).2, "/admin", "{path}");
+        }
+        assert_eq!(demand(&routes, Method::GET, "/public/a%2Fb"), expect(Access::Public, "", "/public/*"));
+        // "/admin;/x" can be "/admin", "/admin/x" and itself, which no route names.
+        assert_eq!(
+            demand(&routes, Method::GET, "/admin;/x"),
+            expect(Access::Token, "admin read x", "/admin")
+        );
+    }
+
+    #[test]
+    fn an_escaped_reserved_character_does_not_evade_a_scope() {
+        let routes = [token("/v1/users:export", &["export"])];
+        assert_eq!(demand(&routes, Method::GET, "/v1/users%3Aexport").1, "export");
+    }
+
+    /// RFC 6749 §3.3: scopes are a list without repetition, in which each is a scope-token.
+    #[test]
+    fn scopes_are_joined_once_each_in_the_order_of_the_configuration() {
+        let routes = [token("/a", &["b", "a", "b"])];
+        assert_eq!(demand(&routes, Method::GET, "/a").1, "b a");
+        assert_eq!(routes[0].scopes(), ["b", "a", "b"]);
+    }
+
+    #[test]
+    fn one_reading_costs_no_new_text() {
+        let routes = Routes::new(vec![token("/a", &["x"])]);
+        let path = RequestPath::read("/a").unwrap();
+        let demand = routes.demand(&Method::GET, &path);
+        let route = routes.routes().next().unwrap();
+        assert!(
+            Arc::ptr_eq(&demand.scope, &route.demand.scope)
+                && Arc::ptr_eq(&demand.route, &route.demand.route)
+        );
+    }
+
+    #[test]
+    fn a_route_that_would_mean_something_else_is_refused() {
+        for (path, expected) in [
+            ("", "slash"),
+            ("a", "slash"),
+            ("*", "'*'"),
+            ("/public*", "'*'"),
+            ("/*/a", "'*'"),
+            ("/a/**", "'*'"),
+            ("/a//b", "\"/a/b\""),
+            ("/a/../b", "\"/b\""),
+            ("/a/%2e%2e/b", "\"/b\""),
+            ("/a/./*", "\"/a/\""),
+            ("//*", "\"/\""),
+            ("/a?b=c", "query"),
+            ("/a#b", "fragment"),
+            ("/%zz", "escape"),
+            ("/%00", "control"),
+            ("/%ff", "UTF-8"),
+        ] {
+            let fault = Route::new(path, Vec::new(), Access::Token, Vec::new()).unwrap_err();
+            assert!(fault.contains(expected), "{path}: {fault}");
+        }
+        let with_scopes = |access, scope: &str| Route::new("/", Vec::new(), access, vec![scope.to_owned()]);
+        assert!(with_scopes(Access::Public, "a").unwrap_err().contains("public"));
+        for scope in ["", "a b", "a\"", "a\\", "ä", "a\n"] {
+            assert!(with_scopes(Access::Token, scope).unwrap_err().contains("no scope"), "{scope:?}");
+        }
+    }
 }

@@ -9,16 +9,22 @@ pub use head::check_head;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::policy::ClaimHeaders;
+use super::claim_headers::ClaimHeaders;
 use names::{HOP_BY_HOP, RESERVED, is_hop_by_hop, is_removable, same_name};
 
 /// Names that a client may not send on, compared without case and with every punctuation mark read as `-` (RFC 9440 §2.4,
 /// RFC 9700 §4.13).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Reserved {
     names: Vec<Box<str>>,
     /// Bit *n* is set where a name has *n* bytes, the highest bit also for longer ones: most fields need no comparison.
     lengths: u64,
+}
+
+impl Default for Reserved {
+    fn default() -> Self {
+        Reserved::new(&ClaimHeaders::default())
+    }
 }
 
 impl Reserved {

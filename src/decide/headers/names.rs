@@ -59,8 +59,7 @@ pub(in crate::decide) fn is_reserved(name: &str) -> bool {
 pub(in crate::decide) fn is_of_http(name: &str) -> bool {
     let is_own = |own: &&str| same_name(name, own);
     let begins = |family: &&str| name.get(..family.len()).is_some_and(|start| same_name(start, family));
-    HOP_BY_HOP.iter().chain(&FIELDS_OF_HTTP).any(|own| is_own(own))
-        || FAMILIES_OF_HTTP.iter().any(|f| begins(f))
+    HOP_BY_HOP.iter().chain(&FIELDS_OF_HTTP).any(is_own) || FAMILIES_OF_HTTP.iter().any(begins)
 }
 
 /// Whether two names are one to a server that folds case and punctuation: CGI and its heirs make `HTTP_X_AUTH` of `X-Auth`, `X_Auth`

@@ -1,7 +1,7 @@
 //! The path of a request in every reading that an upstream could give it.
 //!
 //! A path with one reading is matched and sent in its canonical form. One with several is matched in each of them and sent as it
-//! came: [`steps`] lists what servers are known to do to a path, and whatever any sequence of these steps arrives at is a reading.
+//! came: `steps` lists what servers are known to do to a path, and whatever any sequence of these steps arrives at is a reading.
 
 mod canonical;
 mod steps;

@@ -136,6 +136,7 @@ fn an_ambiguous_path_is_matched_in_every_reading_and_sent_unchanged() {
         ("/%5c/public/admin", &["/%5C/public/admin", "/public/admin", "/admin"]),
         // dot segments resolved before the rest or after it, with empty segments or without
         ("/public/%2e%2e/../b;x", &["/b;x", "/public/b;x"]),
+        ("/a/b//../%2e%2e/../c;", &["/c", "/a/c", "/a/b/c"]),
         ("/public//../admin;x", &["/admin;x", "/public/admin;x", "/admin", "/public/admin"]),
         ("/public/x/..;/../admin", &["/public/x/admin", "/admin"]),
         ("/public/a%2fb/../../admin", &["/admin", "/public/admin"]),
