@@ -4,7 +4,10 @@
 pub mod binding;
 pub mod claims;
 pub mod client;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod headers;
+mod identity;
 pub mod issuer;
 pub mod json;
 pub mod jwt;
@@ -15,3 +18,6 @@ pub mod refusal;
 pub mod route;
 pub mod token;
 pub mod verified;
+
+#[cfg(test)]
+mod tests;
