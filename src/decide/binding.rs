@@ -1,7 +1,12 @@
 //! The confirmation: is this token bound to the certificate of this connection (RFC 8705 §3)?
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use subtle::ConstantTimeEq as _;
+
+use super::claims::Confirmation;
 use super::client::ClientCert;
-use super::refusal::Refusal;
+use super::refusal::{Reason, Refusal};
 use super::verified::VerifiedToken;
 
 /// `[binding] require`
@@ -28,12 +33,93 @@ impl BoundToken {
         client: Option<&ClientCert>,
         require: Require,
     ) -> Result<BoundToken, Refusal> {
-        let _ = (client, require);
+        confirm(token.genuine().confirmation(), client.map(ClientCert::thumbprint), require)?;
         Ok(BoundToken { token })
     }
 
     /// The token that is bound.
     pub fn token(&self) -> &VerifiedToken {
         &self.token
+    }
+}
+
+fn confirm(
+    confirmation: &Confirmation,
+    presented: Option<&[u8; 32]>,
+    require: Require,
+) -> Result<(), Refusal> {
+    let bound_to = match (confirmation, require) {
+        (Confirmation::Thumbprint(thumbprint), _) => thumbprint,
+        (Confirmation::Unsupported(note), _) => return Err(Reason::ConfirmationUnsupported.note(*note)),
+        (Confirmation::Absent, Require::Always) => return Err(Reason::TokenUnbound.into()),
+        (Confirmation::Absent, Require::IfBound) => return Ok(()),
+    };
+    let presented = presented.ok_or(Reason::CertificateMissing)?;
+    if bool::from(bound_to.ct_eq(presented)) {
+        return Ok(());
+    }
+    let [bound_to, presented] = [bound_to, presented].map(|thumbprint| URL_SAFE_NO_PAD.encode(thumbprint));
+    Err(Reason::ThumbprintMismatch
+        .note(format!("the token is bound to {bound_to}, the connection's certificate is {presented}")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    const BOTH: [Require; 2] = [Require::Always, Require::IfBound];
+
+    #[test]
+    fn only_the_same_thumbprint_confirms() {
+        // RFC 8705 §3: the certificate of this connection must match; every bit of the 32 bytes counts.
+        for require in BOTH {
+            assert_eq!(confirm(&Confirmation::Thumbprint([7; 32]), Some(&[7; 32]), require), Ok(()));
+            for bit in 0..256 {
+                let mut other = [7; 32];
+                other[bit / 8] ^= 1 << (bit % 8);
+                let refusal = confirm(&Confirmation::Thumbprint([7; 32]), Some(&other), require).unwrap_err();
+                assert_eq!(refusal.reason, Reason::ThumbprintMismatch);
+            }
+        }
+    }
+
+    #[test]
+    fn a_mismatch_tells_the_operator_both_thumbprints() {
+        // RFC 8705 §6.3: after a renewal the operator sees which certificate an old token is bound to.
+        let refusal =
+            confirm(&Confirmation::Thumbprint([0; 32]), Some(&[255; 32]), Require::Always).unwrap_err();
+        let note = refusal.note.unwrap();
+        assert!(note.contains(&"A".repeat(43)) && note.contains(&format!("{}8", "_".repeat(42))), "{note}");
+        assert!(refusal.reason.detail().contains("renewed"));
+    }
+
+    #[test]
+    fn a_bound_token_without_a_certificate_is_refused() {
+        // RFC 8705 §3
+        for require in BOTH {
+            let outcome = confirm(&Confirmation::Thumbprint([7; 32]), None, require);
+            assert_eq!(outcome, Err(Reason::CertificateMissing.into()));
+        }
+    }
+
+    #[test]
+    fn an_unbound_token_passes_only_if_bound() {
+        for presented in [None, Some(&[7; 32])] {
+            let outcome = confirm(&Confirmation::Absent, presented, Require::Always);
+            assert_eq!(outcome, Err(Reason::TokenUnbound.into()));
+            assert_eq!(confirm(&Confirmation::Absent, presented, Require::IfBound), Ok(()));
+        }
+    }
+
+    #[test]
+    fn an_unsupported_confirmation_is_not_unbound() {
+        // RFC 8705 §7.2, RFC 7800 §3.1
+        for require in BOTH {
+            for presented in [None, Some(&[7; 32])] {
+                let refusal = confirm(&Confirmation::Unsupported("why"), presented, require).unwrap_err();
+                assert_eq!(refusal, Reason::ConfirmationUnsupported.note("why"));
+            }
+        }
     }
 }

@@ -1,1 +1,168 @@
 //! The claims of a token, read once and strictly.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use super::json::Object;
+use super::refusal::{Reason, Refusal};
+
+/// What decisions need of a token's claims. `iss` is not among them: who reads the claims knows whose they are.
+pub(super) struct Claims {
+    /// RFC 7519 §4.1.4, whole seconds since 1970 like `nbf` and `iat`; `None` only in an introspection's answer.
+    pub(super) exp: Option<u64>,
+    /// RFC 7519 §4.1.5
+    pub(super) nbf: Option<u64>,
+    /// RFC 7519 §4.1.6
+    pub(super) iat: Option<u64>,
+    /// RFC 7519 §4.1.3; empty where there is no `aud`.
+    pub(super) audiences: Vec<String>,
+    /// Scopes joined by spaces (RFC 9068 §2.2.3, RFC 6749 §3.3).
+    pub(super) scope: String,
+    /// `sub`, cut for the log.
+    pub(super) subject: Option<Arc<str>>,
+    /// `client_id`, else `azp`, cut for the log.
+    pub(super) client_id: Option<Arc<str>>,
+    /// `cnf`
+    pub(super) confirmation: Confirmation,
+}
+
+/// The confirmation of a token (RFC 7800 §3.1), as far as it is understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Confirmation {
+    /// There is no `cnf`: the token is not bound.
+    Absent,
+    /// SHA-256 of the certificate that it is bound to (RFC 8705 §3.1).
+    Thumbprint([u8; 32]),
+    /// It is bound, but not in a way that can be checked here; the note says why.
+    Unsupported(&'static str),
+}
+
+impl Claims {
+    /// The claims of a JWT access token, which must have `exp` (RFC 9068 §2.2).
+    ///
+    /// # Errors
+    /// `claims-invalid`
+    pub(super) fn of_access_token(object: Object) -> Result<Claims, Refusal> {
+        let claims = Claims::read(object)?;
+        if claims.exp.is_none() {
+            return Err(Reason::ClaimsInvalid.note("there is no 'exp'"));
+        }
+        Ok(claims)
+    }
+
+    /// Claims as a JWT (RFC 7519 §4.1, RFC 9068 §2.2) and an introspection's answer (RFC 7662 §2.2) share them: none is
+    /// required, and each that is there, even as null, must have its type.
+    ///
+    /// # Errors
+    /// `claims-invalid`
+    fn read(mut object: Object) -> Result<Claims, Refusal> {
+        let azp = object.remove("azp").and_then(|azp| azp.as_str().map(for_log));
+        Ok(Claims {
+            exp: date(&object, "exp")?,
+            nbf: date(&object, "nbf")?,
+            iat: date(&object, "iat")?,
+            subject: string(&object, "sub")?.map(for_log),
+            client_id: string(&object, "client_id")?.map(for_log).or(azp),
+            confirmation: Confirmation::read(object.get("cnf")),
+            audiences: audiences(object.remove("aud"))?,
+            scope: scope(object)?,
+        })
+    }
+}
+
+impl Confirmation {
+    fn read(cnf: Option<&Value>) -> Confirmation {
+        let members = match cnf {
+            None => return Confirmation::Absent,
+            Some(Value::Object(members)) => members,
+            Some(_) => return Confirmation::Unsupported("'cnf' is no object"),
+        };
+        // Both demand a proof; one that cannot be checked is not satisfied by another (RFC 7800 §3.1).
+        if members.contains_key("jkt") {
+            return Confirmation::Unsupported("'cnf' has 'jkt', and DPoP is not supported");
+        }
+        match members.get("x5t#S256") {
+            None => Confirmation::Unsupported("'cnf' has no member that is understood ('x5t#S256')"),
+            Some(Value::String(text)) => match thumbprint(text) {
+                Some(thumbprint) => Confirmation::Thumbprint(thumbprint),
+                None => Confirmation::Unsupported("'x5t#S256' is not 32 bytes in canonical base64url"),
+            },
+            Some(_) => Confirmation::Unsupported("'x5t#S256' is no string"),
+        }
+    }
+}
+
+/// The one spelling of 32 bytes: 43 characters, whose last has two bits that must be zero (RFC 8705 §3.1).
+fn thumbprint(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
+        Ok(32) => Some(bytes),
+        _ => None,
+    }
+}
+
+/// A NumericDate (RFC 7519 §2). Fractions are cut off, as they are from the clock that it is compared with.
+fn date(object: &Object, name: &'static str) -> Result<Option<u64>, Refusal> {
+    let Some(value) = object.get(name) else { return Ok(None) };
+    let seconds =
+        value.as_u64().or_else(|| value.as_f64().filter(|date| *date >= 0.0).map(|date| date as u64));
+    match seconds {
+        Some(seconds) => Ok(Some(seconds)),
+        None => Err(Reason::ClaimsInvalid.note(format!("'{name}' is no NumericDate since 1970"))),
+    }
+}
+
+fn string<'a>(object: &'a Object, name: &'static str) -> Result<Option<&'a str>, Refusal> {
+    match object.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Reason::ClaimsInvalid.note(format!("'{name}' is no string"))),
+    }
+}
+
+/// RFC 7519 §4.1.3: one string or an array of strings.
+fn audiences(aud: Option<Value>) -> Result<Vec<String>, Refusal> {
+    match aud {
+        None => Ok(Vec::new()),
+        Some(Value::String(audience)) => Ok(vec![audience]),
+        Some(Value::Array(items)) => strings(items).ok_or("'aud' holds something else than strings"),
+        Some(_) => Err("'aud' is neither a string nor an array of strings"),
+    }
+    .map_err(|note| Reason::ClaimsInvalid.note(note))
+}
+
+/// `scope`, else `scp`: a string of words (RFC 9068 §2.2.3), or, as some servers send it, an array of words. A word that
+/// holds a space is refused: joined with the others it would become two scopes that nobody granted.
+fn scope(mut object: Object) -> Result<String, Refusal> {
+    match object.remove("scope").or_else(|| object.remove("scp")) {
+        None => Ok(String::new()),
+        Some(Value::String(scope)) => Ok(scope),
+        Some(Value::Array(items)) => match strings(items) {
+            Some(words) if !words.iter().any(|word| word.contains(' ')) => Ok(words.join(" ")),
+            _ => Err("an array of scopes holds something else than single scopes"),
+        },
+        Some(_) => Err("'scope' (or 'scp') is neither a string nor an array of strings"),
+    }
+    .map_err(|note| Reason::ClaimsInvalid.note(note))
+}
+
+fn strings(items: Vec<Value>) -> Option<Vec<String>> {
+    items
+        .into_iter()
+        .map(|item| match item {
+            Value::String(text) => Some(text),
+            _ => None,
+        })
+        .collect()
+}
+
+/// At most 256 bytes.
+fn for_log(text: &str) -> Arc<str> {
+    text[..text.floor_char_boundary(256)].into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,10 @@ pub mod binding;
 pub mod claim_headers;
 pub mod claims;
 pub mod client;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod headers;
+mod identity;
 pub mod issuer;
 pub mod json;
 pub mod jwt;
@@ -16,3 +19,6 @@ pub mod refusal;
 pub mod route;
 pub mod token;
 pub mod verified;
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,10 @@
 //! The last check and the permit: scopes, and the claims that the upstream gets as headers.
 
-use std::sync::Arc;
-
 use http::{HeaderName, HeaderValue};
 
 use super::binding::BoundToken;
-use super::refusal::Refusal;
-use super::route::Demand;
+use super::refusal::{Reason, Refusal};
+use super::route::{Access, Demand};
 
 pub use super::claim_headers::ClaimHeaders;
 
@@ -17,18 +15,28 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Grants a request what its route demands.
+    /// Grants a request what its route demands. On a public route a token is not looked at, and not kept.
     ///
     /// # Errors
     /// `scope-missing` (RFC 6750 §3.1), `claim-unrepresentable`, and `token-missing` where a route that needs a token gets none.
     pub fn grant(demand: &Demand, token: Option<BoundToken>) -> Result<Permit, Refusal> {
-        let _ = demand;
-        Ok(Permit { token })
+        let token = match (demand.access, token) {
+            (Access::Public, _) => return Ok(Permit { token: None }),
+            (Access::Token, Some(token)) => token,
+            (Access::Token, None) => return Err(Reason::TokenMissing.into()),
+        };
+        let genuine = token.token().genuine();
+        if !genuine.has_scopes(&demand.scope) {
+            return Err(Refusal { scope: Some((*demand.scope).into()), ..Reason::ScopeMissing.into() });
+        }
+        genuine.identity().map_err(Refusal::clone)?;
+        Ok(Permit { token: Some(token) })
     }
 
     /// The identity headers to set, from the token's claims; none on public routes.
     pub fn identity(&self) -> &[(HeaderName, HeaderValue)] {
-        todo!()
+        // `grant` has seen that they can be represented.
+        self.token.as_ref().and_then(|token| token.token().genuine().identity().ok()).unwrap_or_default()
     }
 
     /// The token that was checked; `None` on public routes.
@@ -36,6 +44,3 @@ impl Permit {
         self.token.as_ref()
     }
 }
-
-#[allow(dead_code)]
-fn _keep(_: Arc<str>) {}
