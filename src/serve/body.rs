@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ use tokio::time::Sleep;
 
 use super::exchange::Exchange;
 use super::pool::Lease;
+use crate::config::settings::Limits;
+use crate::decide::headers::Reserved;
 use crate::decide::refusal::Reason;
 
 /// Why a body ends before its end. It says nothing about the content.
@@ -67,21 +70,28 @@ pub(super) struct ClientBody {
     stall_timeout: Duration,
     stall: Option<Pin<Box<Sleep>>>,
     progress: Rc<Progress>,
+    reserved: Arc<Reserved>,
 }
 
 impl RequestBody {
-    /// This body, with at most `limit` bytes; and the view of its progress unless it is empty.
+    /// This body under these limits, its trailers without `reserved` names; and the view of its progress unless it is empty.
     pub(super) fn new(
         incoming: Incoming,
-        limit: Option<u64>,
-        stall_timeout: Duration,
+        limits: &Limits,
+        reserved: &Arc<Reserved>,
     ) -> (RequestBody, Option<Rc<Progress>>) {
         if incoming.is_end_stream() {
             return (RequestBody::Empty, None);
         }
         let progress = Rc::new(Progress { sending: Cell::new(Sending::Awaiting), fault: Cell::new(None) });
-        let body =
-            ClientBody { incoming, left: limit, stall_timeout, stall: None, progress: progress.clone() };
+        let body = ClientBody {
+            incoming,
+            left: limits.request_body,
+            stall_timeout: limits.stall_timeout,
+            stall: None,
+            progress: progress.clone(),
+            reserved: reserved.clone(),
+        };
         (RequestBody::Client(Box::new(body)), Some(progress))
     }
 
@@ -109,11 +119,15 @@ impl ClientBody {
         };
         self.stall = None;
         self.progress.sending.set(Sending::Sent(Instant::now()));
-        let frame = match frame {
+        let mut frame = match frame {
             None => return Poll::Ready(None),
             Some(Err(_)) => return self.fail(Reason::RequestMalformed),
             Some(Ok(frame)) => frame,
         };
+        if let Some(trailers) = frame.trailers_mut() {
+            // A trailer must not bring back what the head may not say.
+            self.reserved.strip_trailers(trailers);
+        }
         if let (Some(left), Some(data)) = (&mut self.left, frame.data_ref()) {
             match left.checked_sub(data.len() as u64) {
                 Some(rest) => *left = rest,

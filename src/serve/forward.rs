@@ -35,8 +35,6 @@ pub(super) type Answer = UpstreamBody;
 pub(super) struct Onward<'a> {
     pub(super) connection: &'a Connection,
     pub(super) snapshot: &'a Snapshot,
-    /// The one valid authority that the client named.
-    pub(super) authority: String,
     pub(super) path: RequestPath,
     pub(super) head: Parts,
     pub(super) body: Incoming,
@@ -52,20 +50,30 @@ pub(super) async fn forward(
     onward: Onward<'_>,
     exchange: &mut Exchange,
 ) -> Result<Response<Answer>, Refusal> {
-    let Onward { connection, snapshot, authority, path, mut head, body } = onward;
+    let Onward { connection, snapshot, path, mut head, body } = onward;
     let limits = &snapshot.settings.limits;
     let announced = http_body::Body::size_hint(&body).lower();
     if limits.request_body.is_some_and(|limit| announced > limit) {
         return Err(Reason::BodyTooLarge.into());
     }
+    let host = host(&head)?;
     head.uri = target(&head.uri, &path)?;
-    rewrite(&mut head, permit, connection, snapshot, &authority, exchange)?;
-    let (body, progress) = RequestBody::new(body, limits.request_body, limits.stall_timeout);
+    rewrite(&mut head, permit, connection, snapshot, host, exchange)?;
+    let (body, progress) = RequestBody::new(body, limits, &snapshot.reserved);
     let upstream = &snapshot.settings.upstream;
     let sent = Instant::now();
     let (response, lease) = exchange_heads(connection, upstream, head, body, progress).await?;
     exchange.upstream_answered(sent.elapsed());
     Ok(answer(response, lease, exchange))
+}
+
+/// The one authority that the client named: `check_head` has seen that there is no second one that differs.
+fn host(head: &Parts) -> Result<HeaderValue, Refusal> {
+    if let Some(host) = head.headers.get(HOST) {
+        return Ok(host.clone());
+    }
+    let authority = head.uri.authority().ok_or(Reason::RequestMalformed)?;
+    HeaderValue::from_str(authority.as_str()).map_err(|_| Reason::RequestMalformed.into())
 }
 
 /// The target in origin form: the path in the form that was matched, the query as it came.
@@ -86,7 +94,7 @@ fn rewrite(
     permit: Permit,
     connection: &Connection,
     snapshot: &Snapshot,
-    authority: &str,
+    host: HeaderValue,
     exchange: &Exchange,
 ) -> Result<(), Refusal> {
     let settings = &snapshot.settings;
@@ -101,7 +109,6 @@ fn rewrite(
         join_cookies(headers);
     }
     head.version = Version::HTTP_11;
-    let host = HeaderValue::from_str(authority).map_err(|_| Reason::RequestMalformed)?;
     let public = settings.listener.public_url.as_deref().and_then(|url| url.strip_prefix("https://"));
     let public = match public {
         Some(name) => HeaderValue::from_str(name).map_err(|_| Reason::RequestMalformed)?,

@@ -54,7 +54,7 @@ async fn pass(
     if head.headers.len() > MAX_FIELDS {
         return Err(Reason::HeadTooLarge.into());
     }
-    let authority = headers::check_head(&head)?;
+    headers::check_head(&head)?;
     let path = RequestPath::read(head.uri.path())?;
     let demand = snapshot.settings.routes.demand(&head.method, &path);
     exchange.routed(&demand.route);
@@ -66,7 +66,7 @@ async fn pass(
     exchange.granted();
     forward::forward(
         permit,
-        Onward { connection, snapshot: &snapshot, authority, path, head, body },
+        Onward { connection, snapshot: &snapshot, path, head, body },
         exchange,
     )
     .await

@@ -72,8 +72,9 @@ impl Worker {
         self.shared.load().clone()
     }
 
-    /// Closes connections to the upstream that have idled too long; called about once a second.
+    /// Shows that the thread is alive and closes connections to the upstream that have idled too long; called about once a second.
     pub fn sweep(&self) {
+        self.metrics.beat();
         self.pool.sweep();
     }
 }
