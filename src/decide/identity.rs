@@ -15,10 +15,9 @@ pub(super) fn headers(claims: &Object, wanted: &ClaimHeaders) -> Identity {
     let mut headers = Vec::with_capacity(wanted.entries().len());
     for (header, claim) in wanted.entries() {
         let value = find(claims, claim).map_or(Ok(None), field_value);
-        match value.map_err(|fault| Reason::ClaimUnrepresentable.note(format!("claim '{claim}' {fault}")))? {
-            Some(value) => headers.push((header.clone(), value)),
-            None => {}
-        }
+        let value =
+            value.map_err(|fault| Reason::ClaimUnrepresentable.note(format!("claim '{claim}' {fault}")))?;
+        headers.extend(value.map(|value| (header.clone(), value)));
     }
     Ok(headers.into())
 }

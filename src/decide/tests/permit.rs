@@ -24,7 +24,7 @@ fn verified(claims: &Value) -> VerifiedToken {
     let headers = vec![(SUBJECT, "sub".to_owned()), (ROLES, "realm.roles".to_owned())];
     let headers = ClaimHeaders::new(headers).unwrap();
     let issuer = Arc::new(issuer());
-    let genuine = jwt::verify(Token::parse(&token(claims)).unwrap(), &[issuer.clone()], &headers);
+    let genuine = jwt::verify(Token::parse(&token(claims)).unwrap(), std::slice::from_ref(&issuer), &headers);
     let genuine = genuine.unwrap_or_else(|miss| panic!("{miss:?}"));
     VerifiedToken::check(Arc::new(genuine), &issuer, NOW).unwrap_or_else(|refusal| panic!("{refusal:?}"))
 }
