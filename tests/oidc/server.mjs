@@ -24,7 +24,10 @@ function usage(name) {
 const SCOPES = 'read write admin';
 const ALGORITHMS = ['ES256', 'PS256', 'EdDSA', 'RS256'];
 const RESOURCES = new Map([
-  ...ALGORITHMS.map((alg) => [`https://api.example.test/${alg.toLowerCase()}`, { accessTokenFormat: 'jwt', jwt: { sign: { alg } } }]),
+  ...ALGORITHMS.map((alg) => {
+    const signed = { accessTokenFormat: 'jwt', jwt: { sign: { alg } } };
+    return [`https://api.example.test/${alg.toLowerCase()}`, signed];
+  }),
   ['https://opaque.example.test', { accessTokenFormat: 'opaque' }],
 ]);
 

@@ -36,7 +36,7 @@ impl Curl {
         self
     }
 
-    /// The answer; `Err` holds what curl says when there is none.
+    /// The answer, of which trailers would end up in the body; `Err` holds what curl says when there is none.
     pub(crate) fn run(mut self) -> Result<Message, String> {
         let Output { status, stdout, stderr } = self.0.output().expect("curl is installed");
         if !status.success() {

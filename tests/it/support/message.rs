@@ -1,4 +1,4 @@
-//! HTTP/1.1 messages as plainly as a test wants them: what stood on the wire, in its order, nothing normalised.
+//! HTTP messages as plainly as a test wants them: what stood on the wire, in its order, nothing normalised.
 
 use std::io::{self, BufRead, Error, ErrorKind, Read as _};
 
@@ -13,6 +13,8 @@ pub(crate) struct Message {
     pub(crate) fields: Vec<(String, String)>,
     /// The content, without its framing.
     pub(crate) body: Vec<u8>,
+    /// The fields after the content.
+    pub(crate) trailers: Vec<(String, String)>,
 }
 
 impl Message {
@@ -88,7 +90,7 @@ pub(crate) fn read_request(from: &mut impl BufRead) -> io::Result<Option<Message
         return Ok(None);
     }
     let mut request = read_head(from)?;
-    request.body = read_framed(from, &request)?.unwrap_or_default();
+    read_framed(from, &mut request)?;
     Ok(Some(request))
 }
 
@@ -98,23 +100,27 @@ pub(crate) fn read_response(from: &mut impl BufRead) -> io::Result<Message> {
     if matches!(response.status(), 100..200 | 204 | 304) {
         return Ok(response);
     }
-    response.body = match read_framed(from, &response)? {
-        Some(body) => body,
-        None => read_all(from)?,
-    };
+    if !read_framed(from, &mut response)? {
+        response.body = read_all(from)?;
+    }
     Ok(response)
 }
 
 /// A head alone: the answer to HEAD, or what stands before an upgraded connection.
 pub(crate) fn read_head(from: &mut impl BufRead) -> io::Result<Message> {
-    let mut message = Message { start: read_line(from)?, ..Message::default() };
+    Ok(Message { start: read_line(from)?, fields: read_fields(from)?, ..Message::default() })
+}
+
+/// Header fields or trailers, up to the empty line that ends them.
+fn read_fields(from: &mut impl BufRead) -> io::Result<Vec<(String, String)>> {
+    let mut fields = Vec::new();
     loop {
         let line = read_line(from)?;
         if line.is_empty() {
-            return Ok(message);
+            return Ok(fields);
         }
         let (name, value) = line.split_once(':').ok_or_else(|| garbage("a field without a colon", &line))?;
-        message.fields.push((name.to_owned(), value.trim().to_owned()));
+        fields.push((name.to_owned(), value.trim().to_owned()));
     }
 }
 
@@ -127,12 +133,17 @@ pub(crate) fn read_all(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
     }
 }
 
-fn read_framed(from: &mut impl BufRead, head: &Message) -> io::Result<Option<Vec<u8>>> {
-    match head.framing() {
-        Framing::None => Ok(None),
-        Framing::Length(length) => read_exactly(from, length).map(Some),
-        Framing::Chunked => read_chunks(from).map(Some),
+/// Reads the content that the head frames; `false` if it frames none.
+fn read_framed(from: &mut impl BufRead, message: &mut Message) -> io::Result<bool> {
+    match message.framing() {
+        Framing::None => return Ok(false),
+        Framing::Length(length) => message.body = read_exactly(from, length)?,
+        Framing::Chunked => {
+            message.body = read_chunks(from)?;
+            message.trailers = read_fields(from)?;
+        }
     }
+    Ok(true)
 }
 
 fn read_chunks(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
@@ -141,11 +152,10 @@ fn read_chunks(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
         let line = read_line(from)?;
         let size = line.split(';').next().unwrap_or_default();
         let size = u64::from_str_radix(size, 16).map_err(|_| garbage("no chunk size", &line))?;
-        body.extend(read_exactly(from, size)?);
         if size == 0 {
-            while !read_line(from)?.is_empty() {} // trailers
             return Ok(body);
         }
+        body.extend(read_exactly(from, size)?);
         read_line(from)?;
     }
 }

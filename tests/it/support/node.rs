@@ -5,6 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use serde_json::Value;
+
+use super::pki::Identity;
+
 /// The first version with all that oidc-provider calls (`crypto.hash`).
 const OLDEST: (u32, u32) = (20, 12);
 
@@ -22,6 +26,22 @@ pub(crate) fn available() -> bool {
     assert!(!on_ci, "{missing}, and CI skips nothing");
     let _ = writeln!(std::io::stderr(), "skipped: {missing}");
     false
+}
+
+/// One GET over HTTP/2 with Node's client: the status and the body.
+pub(crate) fn get(url: &str, ca: &Path, identity: Option<&Identity>, token: &str) -> (u16, String) {
+    let mut command = Command::new("node");
+    command.arg(folder().join("client.mjs")).arg(url).arg("--ca").arg(ca);
+    if let Some(identity) = identity {
+        command.arg("--cert").arg(&identity.certificate).arg("--key").arg(&identity.private_key);
+    }
+    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = pipes.spawn().expect("node is there, the caller has asked");
+    child.stdin.take().unwrap().write_all(token.as_bytes()).unwrap(); // not as an argument: those are for all to see
+    let output = child.wait_with_output().unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("node: {}", String::from_utf8_lossy(&output.stderr)));
+    (answer["status"].as_u64().unwrap() as u16, answer["body"].as_str().unwrap().to_owned())
 }
 
 fn prepare() -> Result<(), String> {

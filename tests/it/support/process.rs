@@ -5,8 +5,9 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what should come at once; long, because a busy machine is no failure.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a test waits for what should come at once; long, because a busy machine is no failure, and longer than the
+/// 20 s that a sidecar may take to drain.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running program. Dropped, it is killed.
 pub(crate) struct Process {

@@ -2,10 +2,13 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Command;
 
 use serde_json::json;
 
+use super::curl::Curl;
 use super::message::Message;
+use super::process::Process;
 use super::server::{Answer, Server};
 use super::world::World;
 
@@ -13,6 +16,9 @@ fn echo(request: &Message) -> Answer {
     match request.target() {
         "/chunked" => {
             Answer::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+        }
+        "/trailers" => {
+            Answer::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nStatus: done\r\n\r\n")
         }
         "/until-close" => Answer::raw("HTTP/1.1 200 OK\r\n\r\nall of it").close(),
         "/reset" => Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").reset(),
@@ -28,6 +34,10 @@ fn the_client_and_the_server_understand_each_other() {
     let mut connection = client.connect(server.address).unwrap();
     assert_eq!(connection.get("/one", None).unwrap().text(), "/one");
     assert_eq!(connection.get("/chunked", Some("token")).unwrap().text(), "abc");
+    assert_eq!(
+        connection.get("/trailers", None).unwrap().trailers,
+        [("Status".to_owned(), "done".to_owned())]
+    );
     assert_eq!(connection.get("/until-close", None).unwrap().text(), "all of it");
     assert!(connection.get("/gone", None).is_err(), "the server had closed");
     let broken = client.get(server.address, "/reset", None).unwrap_err();
@@ -53,6 +63,30 @@ fn a_script_has_the_bare_socket() {
     let mut heard = String::new();
     TcpStream::connect(server.address).unwrap().read_to_string(&mut heard).unwrap();
     assert_eq!(heard, "SSH-2.0-not-http\r\n");
+}
+
+#[test]
+fn curl_answers_like_our_own_client() {
+    let world = World::new();
+    let server = Server::https(&world.pki.server, echo);
+    let curl =
+        |target: &str| Curl::to(&format!("{}{target}", server.url()), &world.pki.authority.certificate);
+    let answer = curl("/chunked").token("token").identity(&world.pki.client_a).run().unwrap();
+    assert_eq!((answer.status(), answer.text()), (200, "abc"));
+    assert_eq!(server.requests()[0].value("authorization"), Some("Bearer token"));
+    assert!(curl("/reset").run().unwrap_err().starts_with("curl: "));
+}
+
+#[test]
+fn a_process_is_heard_and_ends_when_it_is_told_to() {
+    let script = "trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.01; done";
+    let mut process = Process::spawn(Command::new("sh").args(["-c", script]));
+    let said = |word: &'static str| move |line: &str| (line == word).then_some(());
+    process.stdout.find(said("ready")).unwrap();
+    process.signal("TERM");
+    assert_eq!(process.wait().code(), Some(3));
+    process.stdout.find(said("bye")).unwrap();
+    assert_eq!(process.stdout.find(said("never")), None, "its output has ended");
 }
 
 #[test]
