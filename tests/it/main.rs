@@ -1,1 +1,6 @@
+//! The whole of Boundgate from outside: the real binary between real clients and scripted servers, all on loopback.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod architecture;
+mod oidc_provider;
+mod support;

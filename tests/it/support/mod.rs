@@ -1,0 +1,21 @@
+//! What the tests of the whole are made of. Everything here blocks, so that a test reads from top to bottom.
+//!
+//! [`world::World`] is where most tests begin: certificates, an issuer and an API in one folder, and a configuration for
+//! them that a test changes where it matters. [`boundgate::Boundgate`] runs the real binary on it; [`client::Client`]
+//! speaks to it byte by byte, [`h2::H2`] over HTTP/2, and [`curl`] as somebody else's program.
+#![allow(dead_code)] // a tool box: not every tool has its user yet
+
+pub(crate) mod boundgate;
+pub(crate) mod client;
+pub(crate) mod curl;
+pub(crate) mod h2;
+pub(crate) mod issuer;
+pub(crate) mod message;
+pub(crate) mod node;
+pub(crate) mod oidc;
+pub(crate) mod pki;
+pub(crate) mod process;
+pub(crate) mod server;
+pub(crate) mod world;
+
+mod selftest;
