@@ -1,1 +1,99 @@
 //! The command line: one file a command.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a command line speaks to a terminal
+
+pub mod certs;
+pub mod check;
+pub mod demo;
+pub mod error;
+pub mod health;
+pub mod run;
+pub mod thumbprint;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use error::CliError;
+use thumbprint::Notation;
+
+/// A reverse-proxy sidecar that enforces certificate-bound access tokens (RFC 8705).
+#[derive(Debug, Parser)]
+#[command(name = "boundgate", version, about, arg_required_else_help = true)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the sidecar
+    Run(Config),
+    /// Validate the configuration and every file it names, and print what would run
+    Check(Config),
+    /// Show what Boundgate does: certificates, an authorization server, an API and the sidecar, all on loopback
+    Demo {
+        /// Exit after the walk, with 0 only if every step came out as it should
+        #[arg(long)]
+        once: bool,
+    },
+    /// Write a development CA, a server certificate and two client certificates
+    Certs {
+        /// Where to; nothing that exists is overwritten
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Print a certificate's x5t#S256
+    Thumbprint {
+        /// A PEM or DER file, or - for standard input
+        #[arg(value_name = "CERT.pem")]
+        certificate: PathBuf,
+        /// As `openssl x509 -fingerprint -sha256` has it
+        #[arg(long)]
+        hex: bool,
+    },
+    /// Ask the running sidecar's /readyz
+    Health(Config),
+}
+
+#[derive(Debug, Args)]
+struct Config {
+    /// The configuration file
+    #[arg(long = "config", value_name = "FILE", env = "BOUNDGATE_CONFIG", default_value = "config.toml")]
+    file: PathBuf,
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let line = match CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(error) => {
+            // clap prints help and version to standard output, errors to standard error.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    match line.command.run(&mut io::stdout()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", error.to_string().trim_end());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+impl Command {
+    fn run(&self, out: &mut dyn io::Write) -> Result<(), CliError> {
+        match self {
+            Command::Run(config) => run::run(&config.file),
+            Command::Check(config) => check::run(&config.file, out),
+            Command::Demo { once } => demo::run(*once, out),
+            Command::Certs { directory } => certs::run(directory, out),
+            Command::Thumbprint { certificate, hex } => {
+                thumbprint::run(certificate, if *hex { Notation::Hex } else { Notation::X5t }, out)
+            }
+            Command::Health(config) => health::run(&config.file, out),
+        }
+    }
+}

@@ -18,6 +18,31 @@ pub struct At {
     pub line: Option<usize>,
     /// The key with its section, as `issuers[0].jwks_uri`.
     pub key: String,
+    /// What was replaced in it from the environment; messages show the `${VAR}` instead.
+    pub variables: Vec<Variable>,
+}
+
+impl At {
+    /// A message about the value at this place, without what came from the environment.
+    pub(super) fn mask(&self, message: String) -> String {
+        self.variables.iter().fold(message, |text, Variable { name, value }| {
+            let shown = format!("${{{name}}}");
+            text.replace(value, &shown).replace(&value.escape_debug().to_string(), &shown)
+        })
+    }
+}
+
+/// A variable of the environment and its value, which `Debug` does not show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Variable {
+    pub(super) name: String,
+    pub(super) value: String,
+}
+
+impl std::fmt::Debug for Variable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "${{{}}}", self.name)
+    }
 }
 
 /// A value with the place where it was written.

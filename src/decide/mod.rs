@@ -2,6 +2,7 @@
 //! argument, and what the core lacks it returns as a need that the shell meets before it calls again.
 
 pub mod binding;
+pub mod claim_headers;
 pub mod claims;
 pub mod client;
 #[cfg(test)]

@@ -6,25 +6,7 @@ use super::binding::BoundToken;
 use super::refusal::{Reason, Refusal};
 use super::route::{Access, Demand};
 
-/// `[forward.claims]`: request header = claim.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ClaimHeaders(Vec<(HeaderName, String)>);
-
-impl ClaimHeaders {
-    /// These headers, in the order of the configuration.
-    ///
-    /// # Errors
-    /// Index of the faulty entry and a sentence: a name that differs from an earlier one only in case or punctuation, or that
-    /// is a header of HTTP's own or one that Boundgate writes itself.
-    pub fn new(entries: Vec<(HeaderName, String)>) -> Result<ClaimHeaders, (usize, String)> {
-        Ok(ClaimHeaders(entries))
-    }
-
-    /// The entries.
-    pub fn entries(&self) -> &[(HeaderName, String)] {
-        &self.0
-    }
-}
+pub use super::claim_headers::ClaimHeaders;
 
 /// Everything was checked: the only thing that `forward` takes.
 #[must_use]

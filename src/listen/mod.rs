@@ -1,1 +1,15 @@
-//! From the socket to HTTP: accept, handshake, connection.
+//! From the socket to HTTP: [`accept`], [`worker`], [`handshake`], [`connection`].
+//!
+//! One acceptor hands each socket to the least loaded of N workers, so that `connections` is a global bound and nothing is lost
+//! when the listener closes.
+
+mod accept;
+mod connection;
+mod frames;
+mod handshake;
+mod io;
+mod server;
+mod sidecar;
+mod worker;
+
+pub use sidecar::{Sidecar, StartError, check};

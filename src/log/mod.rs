@@ -1,21 +1,40 @@
 //! One line a decision, written by a thread of its own behind a bounded queue, so that a slow standard output delays no request.
 //!
 //! A worker hands a typed [`Decision`] to its [`Sink`]; the log thread turns it into text. When the queue fills, lines of
-//! accepted requests are dropped first, and counted.
+//! accepted requests are dropped first, and counted. Everything besides decisions goes through `tracing` into the same thread, so that
+//! standard output has one writer.
+
+mod bounds;
+mod events;
+mod filter;
+mod line;
+mod queue;
+mod thread;
+mod value;
 
 use std::borrow::Cow;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::Method;
+use prometheus_client::metrics::counter::Counter;
+use tracing::level_filters::LevelFilter;
 
+pub use filter::Filter;
+pub use thread::LogGuard;
+
+use crate::config::settings::LogFormat;
 use crate::decide::refusal::Reason;
 use crate::decide::token::Digest;
+use queue::{Lane, Queue};
 
 /// One decision, as a worker saw it.
 #[derive(Debug)]
 pub struct Decision {
+    /// When the request was decided.
+    pub time: SystemTime,
     /// Also in the answer and towards the upstream: 32 hexadecimal digits.
     pub request_id: [u8; 32],
     /// `None`: accepted.
@@ -50,16 +69,71 @@ pub struct Decision {
     pub upstream_duration: Option<Duration>,
 }
 
+/// Starts the log thread, which writes to `out` until the guard is dropped.
+///
+/// # Errors
+/// The thread cannot be started.
+pub fn start(
+    format: LogFormat,
+    filter: Filter,
+    out: impl io::Write + Send + 'static,
+) -> io::Result<(Log, LogGuard)> {
+    let queue = Arc::new(Queue::default());
+    let guard = thread::start(format, queue.clone(), out)?;
+    Ok((Log { format, filter, queue }, guard))
+}
+
+/// The log of this process.
+#[derive(Clone)]
+pub struct Log {
+    format: LogFormat,
+    filter: Filter,
+    queue: Arc<Queue>,
+}
+
+impl Log {
+    /// A sink for one worker. Its queue lives as long as the log.
+    pub fn sink(&self) -> Sink {
+        Sink { lane: self.queue.lane(), queue: self.queue.clone(), level: self.filter.decisions() }
+    }
+
+    /// Lines that could not be written.
+    pub fn dropped(&self) -> Counter {
+        self.queue.dropped().clone()
+    }
+
+    /// What turns the process's `tracing` events into lines of this log.
+    pub fn subscriber(&self) -> impl tracing::Subscriber + Send + Sync + use<> {
+        events::subscriber(self.format, self.filter.targets(), self.queue.clone())
+    }
+
+    /// Makes this log the place of all `tracing` events, unless the process already has one.
+    pub fn install(&self) {
+        // Fails only where another log of this process came first, which then keeps the events.
+        let _ = tracing::subscriber::set_global_default(self.subscriber());
+        if let Some(fault) = self.filter.fault() {
+            tracing::warn!(fault, "RUST_LOG is no filter: the configured level holds");
+        }
+    }
+}
+
 /// A worker's end of the log queue.
 #[derive(Clone)]
 pub struct Sink {
-    _todo: (),
+    lane: Arc<Lane>,
+    queue: Arc<Queue>,
+    level: LevelFilter,
 }
 
 impl Sink {
     /// Queues a line without ever waiting.
-    pub fn decision(&self, decision: Decision) {
-        let _ = decision;
-        todo!()
+    pub fn decision(&self, mut decision: Decision) {
+        if line::level(decision.reason) <= self.level {
+            bounds::bound(&mut decision);
+            self.queue.push(&self.lane, decision);
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,13 @@
 //! Counters, registered beforehand, per worker and summed when scraped.
+//!
+//! A [`Worker`] is written by its own thread alone; the [`Registry`] reads all of them, adds what the control thread counts, and
+//! renders the text of `/metrics`.
 
-use std::time::Duration;
+mod registry;
+mod worker;
+
+pub use registry::{FileTime, Registry};
+pub use worker::Worker;
 
 use crate::decide::refusal::Reason;
 
@@ -19,6 +26,26 @@ pub enum Handshake {
     Failed,
 }
 
+impl Handshake {
+    const ALL: [Handshake; 5] = [
+        Handshake::Full,
+        Handshake::Resumed,
+        Handshake::CertificateRefused,
+        Handshake::Timeout,
+        Handshake::Failed,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Handshake::Full => "full",
+            Handshake::Resumed => "resumed",
+            Handshake::CertificateRefused => "certificate-refused",
+            Handshake::Timeout => "timeout",
+            Handshake::Failed => "failed",
+        }
+    }
+}
+
 /// Whether a token was remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheOutcome {
@@ -28,44 +55,66 @@ pub enum CacheOutcome {
     Miss,
 }
 
-/// The counters of one worker; only that worker writes them.
-#[derive(Debug, Default)]
-pub struct Worker {
-    _todo: (),
+impl CacheOutcome {
+    const ALL: [CacheOutcome; 2] = [CacheOutcome::Hit, CacheOutcome::Miss];
+
+    const fn name(self) -> &'static str {
+        match self {
+            CacheOutcome::Hit => "hit",
+            CacheOutcome::Miss => "miss",
+        }
+    }
 }
 
-impl Worker {
-    /// A decision and how long its request took.
-    pub fn request(&self, reason: Option<Reason>, duration: Duration) {
-        let _ = (reason, duration);
-        todo!()
+/// How a piece of the control thread's work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It succeeded.
+    Ok,
+    /// It did not, and what was in force stays so.
+    Failed,
+}
+
+impl Outcome {
+    const ALL: [Outcome; 2] = [Outcome::Ok, Outcome::Failed];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Outcome::Ok => "ok",
+            Outcome::Failed => "failed",
+        }
+    }
+}
+
+/// What became of a request: the `decision` of logs and metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Forwarded and answered by the upstream.
+    Accepted,
+    /// Refused by Boundgate.
+    Refused,
+    /// Permitted, but the upstream gave no answer.
+    Failed,
+}
+
+impl Verdict {
+    /// The verdict that a reason amounts to; none: accepted.
+    pub const fn of(reason: Option<Reason>) -> Verdict {
+        match reason {
+            None => Verdict::Accepted,
+            Some(Reason::UpstreamRefused | Reason::UpstreamFailed | Reason::UpstreamTimeout) => {
+                Verdict::Failed
+            }
+            Some(_) => Verdict::Refused,
+        }
     }
 
-    /// How long the upstream took to its head.
-    pub fn upstream(&self, duration: Duration) {
-        let _ = duration;
-        todo!()
-    }
-
-    /// A connection was opened (handed to this worker).
-    pub fn connection_opened(&self) {
-        todo!()
-    }
-
-    /// A connection was closed.
-    pub fn connection_closed(&self) {
-        todo!()
-    }
-
-    /// A handshake ended.
-    pub fn handshake(&self, outcome: Handshake) {
-        let _ = outcome;
-        todo!()
-    }
-
-    /// A token was looked up in the worker's cache.
-    pub fn token_cache(&self, outcome: CacheOutcome) {
-        let _ = outcome;
-        todo!()
+    /// The word of logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verdict::Accepted => "accepted",
+            Verdict::Refused => "refused",
+            Verdict::Failed => "failed",
+        }
     }
 }

@@ -1,0 +1,42 @@
+//! `boundgate run`: the sidecar until SIGTERM.
+
+use std::io;
+use std::path::Path;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::CliError;
+use crate::listen::{Sidecar, StartError};
+
+/// Runs the sidecar; SIGHUP reloads, SIGTERM and SIGINT drain it.
+///
+/// # Errors
+/// The configuration cannot be used, or a port or thread cannot be had.
+pub fn run(config: &Path) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    // Before the first request: a signal that comes early is not lost.
+    let (mut hangup, mut terminate, mut interrupt) = {
+        let _context = runtime.enter();
+        let listen = |kind| signal(kind).map_err(failed);
+        (listen(SignalKind::hangup())?, listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?)
+    };
+    let sidecar = Sidecar::start(config, io::stdout()).map_err(|error| match error {
+        StartError::Configuration(faults) => CliError::Unusable(faults.to_string()),
+        StartError::Runtime(text) => CliError::Failed(text),
+    })?;
+    runtime.block_on(async {
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => sidecar.control().reload().await,
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+            }
+        }
+    });
+    sidecar.drain();
+    Ok(())
+}
+
+fn failed(error: io::Error) -> CliError {
+    CliError::Failed(error.to_string())
+}

@@ -1,0 +1,111 @@
+//! What a request's head must be to have one meaning.
+
+use std::net::Ipv6Addr;
+
+use http::request::Parts;
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderValue, Method, Version, header};
+
+use crate::decide::refusal::{Reason, Refusal};
+
+/// The one valid authority of a request: its `Host` (HTTP/1.1) or `:authority` (HTTP/2), RFC 9112 §3.2, RFC 9113 §8.3.1.
+///
+/// # Errors
+/// `request-malformed`: none, two, or one that is no `host[:port]`; a `Host` that contradicts `:authority` or an absolute target; a
+/// target that is neither origin nor absolute form; a `Transfer-Encoding` other than exactly `chunked`; a `Content-Length` that
+/// is no number, or two.
+pub fn check_head(parts: &Parts) -> Result<&str, Refusal> {
+    check_target(parts)?;
+    check_framing(&parts.headers)?;
+    authority(parts)
+}
+
+/// Origin or absolute form (RFC 9112 §3.2.1, §3.2.2).
+fn check_target(parts: &Parts) -> Result<(), Refusal> {
+    let uri = &parts.uri;
+    let scheme_fits = match uri.scheme() {
+        Some(scheme) => *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS,
+        None => uri.authority().is_none(),
+    };
+    if parts.method == Method::CONNECT || !scheme_fits || !uri.path().starts_with('/') {
+        return Err(malformed("the target is neither origin nor absolute form"));
+    }
+    Ok(())
+}
+
+/// One length (RFC 9112 §6). The parser has already made one `Content-Length` of equal ones.
+fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if !at_most_one(headers, header::TRANSFER_ENCODING, is_chunked) {
+        return Err(malformed("Transfer-Encoding is not exactly chunked"));
+    }
+    // `parse` alone would take a sign.
+    let is_length = |length: &HeaderValue| {
+        let digits = length.to_str().unwrap_or_default();
+        digits.bytes().all(|digit| digit.is_ascii_digit()) && digits.parse::<u64>().is_ok()
+    };
+    if !at_most_one(headers, header::CONTENT_LENGTH, is_length) {
+        return Err(malformed("Content-Length is not one number"));
+    }
+    Ok(())
+}
+
+fn at_most_one(
+    headers: &HeaderMap,
+    name: header::HeaderName,
+    is_valid: impl Fn(&HeaderValue) -> bool,
+) -> bool {
+    let mut lines = headers.get_all(name).into_iter();
+    lines.next().is_none_or(is_valid) && lines.next().is_none()
+}
+
+fn authority(parts: &Parts) -> Result<&str, Refusal> {
+    let target = parts.uri.authority().map(Authority::as_str);
+    let mut lines = parts.headers.get_all(header::HOST).into_iter();
+    let host = match lines.next() {
+        Some(line) => Some(line.to_str().map_err(|_| malformed("Host is no host[:port]"))?),
+        None => None,
+    };
+    if lines.next().is_some() {
+        return Err(malformed("more than one Host"));
+    }
+    let authority = match (target, host) {
+        // A proxy would take the target's (RFC 9112 §3.2.2), others the field's.
+        (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host) => {
+            return Err(malformed("Host contradicts the target"));
+        }
+        // In HTTP/2 ":authority" stands for it (RFC 9113 §8.3.1).
+        (Some(target), None) if parts.version == Version::HTTP_2 => target,
+        (_, Some(host)) => host,
+        (_, None) => return Err(malformed("no Host")),
+    };
+    if is_authority(authority) { Ok(authority) } else { Err(malformed("Host is no host[:port]")) }
+}
+
+/// `host [ ":" port ]` of RFC 9110 §7.2: a name, an IPv4 address or an IPv6 address in brackets, and no user information.
+fn is_authority(text: &str) -> bool {
+    if let Some(rest) = text.strip_prefix('[') {
+        let Some((address, rest)) = rest.split_once(']') else { return false };
+        return address.parse::<Ipv6Addr>().is_ok()
+            && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port));
+    }
+    match text.split_once(':') {
+        Some((name, port)) => is_name(name) && is_port(port),
+        None => is_name(text),
+    }
+}
+
+/// A `reg-name` of unreserved characters (RFC 3986 §3.2.2). It could hold escapes and `sub-delims` too, but no host's name does,
+/// and `a,b` would be two hosts to whoever reads `X-Forwarded-Host` as a list.
+fn is_name(text: &str) -> bool {
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    !text.is_empty() && text.bytes().all(is_unreserved)
+}
+
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|digit| digit.is_ascii_digit()) && text.parse::<u16>().is_ok()
+}
+
+fn malformed(note: &'static str) -> Refusal {
+    Reason::RequestMalformed.note(note)
+}

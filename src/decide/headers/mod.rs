@@ -1,0 +1,115 @@
+//! Header fields on their way through: hop-by-hop fields, identity fields, and what HTTP allows only once.
+
+mod head;
+pub(super) mod names;
+#[cfg(test)]
+mod tests;
+
+pub use head::check_head;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::claim_headers::ClaimHeaders;
+use names::{HOP_BY_HOP, RESERVED, is_hop_by_hop, is_removable, same_name};
+
+/// Names that a client may not send on, compared without case and with every punctuation mark read as `-` (RFC 9440 §2.4,
+/// RFC 9700 §4.13).
+#[derive(Debug, Clone)]
+pub struct Reserved {
+    names: Vec<Box<str>>,
+    /// Bit *n* is set where a name has *n* bytes, the highest bit also for longer ones: most fields need no comparison.
+    lengths: u64,
+}
+
+impl Default for Reserved {
+    fn default() -> Self {
+        Reserved::new(&ClaimHeaders::default())
+    }
+}
+
+impl Reserved {
+    /// Boundgate's own names, the hop-by-hop ones, and those of `[forward.claims]`.
+    pub fn new(claims: &ClaimHeaders) -> Reserved {
+        let claims = claims.entries().iter().map(|(name, _)| name.as_str());
+        let fixed = RESERVED.into_iter().chain(HOP_BY_HOP).chain([MISSPELT]);
+        let names: Vec<Box<str>> = fixed.chain(claims).map(Box::from).collect();
+        let lengths = names.iter().fold(0, |lengths, name| lengths | length_bit(name));
+        Reserved { names, lengths }
+    }
+
+    /// Removes from a client's request: reserved names, hop-by-hop fields in any spelling, and what `Connection` names besides
+    /// `Host` and `Content-Length` (RFC 9110 §7.6.1). Fields that Boundgate writes are to be set afterwards, so that naming them in
+    /// `Connection` is of no use.
+    ///
+    /// `TE: trailers` stays (RFC 9110 §10.1.4); towards HTTP/1.1 the caller names it in `Connection`. `Upgrade` is removed too: the
+    /// caller sets it again where it is passed on.
+    pub fn strip_request(&self, headers: &mut HeaderMap) {
+        let trailers = wants_trailers(headers);
+        strip(headers, |name| self.covers(name));
+        if trailers {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+    }
+
+    /// Removes from a client's trailers what [`Reserved::strip_request`] removes from its head, and what may stand in no trailer because
+    /// it frames, routes or authenticates (RFC 9110 §6.5.1): an upstream could merge them into the head.
+    pub fn strip_trailers(&self, trailers: &mut HeaderMap) {
+        strip(trailers, |name| {
+            matches!(
+                *name,
+                header::AUTHORIZATION | header::COOKIE | header::HOST | header::TRAILER | header::EXPECT
+            ) || name.as_str().starts_with("content-")
+                || self.covers(name)
+        });
+    }
+
+    fn covers(&self, name: &HeaderName) -> bool {
+        let text = name.as_str();
+        self.lengths & length_bit(text) != 0
+            && text != MISSPELT
+            && self.names.iter().any(|reserved| same_name(reserved, text))
+    }
+}
+
+/// End to end as it is spelled here, and dropped in any other spelling, in which some servers would still obey it.
+const MISSPELT: &str = "content-length";
+
+/// Removes hop-by-hop fields from the upstream's answer, and what its `Connection` names (RFC 9110 §7.6.1). `Upgrade` is removed too:
+/// the caller sets it again where it is passed on.
+pub fn strip_response(headers: &mut HeaderMap) {
+    strip(headers, is_hop_by_hop);
+}
+
+/// Removes these fields and those that `Connection` names, with all their lines.
+fn strip(headers: &mut HeaderMap, which: impl Fn(&HeaderName) -> bool) {
+    let mut removed = named_in_connection(headers);
+    removed.extend(headers.keys().filter(|name| which(name)).cloned());
+    for name in removed {
+        headers.remove(name);
+    }
+}
+
+/// The fields that `Connection` names, without the options that name none in practice.
+fn named_in_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    list(headers, header::CONNECTION)
+        .filter(|option| {
+            !option.eq_ignore_ascii_case(b"close") && !option.eq_ignore_ascii_case(b"keep-alive")
+        })
+        .filter_map(|option| HeaderName::from_bytes(option).ok())
+        .filter(is_removable)
+        .collect()
+}
+
+fn wants_trailers(headers: &HeaderMap) -> bool {
+    list(headers, header::TE).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+}
+
+/// The members of a list, over all lines of a field (RFC 9110 §5.6.1).
+fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(name).into_iter();
+    lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
+}
+
+fn length_bit(name: &str) -> u64 {
+    1 << name.len().min(63)
+}

@@ -1,0 +1,183 @@
+//! One connection: hyper's HTTP/1.1 or HTTP/2 with our limits, ended by its clock, by a drain, or by a certificate that is no
+//! longer admitted.
+
+use std::future::Future;
+use std::net::{SocketAddr, TcpStream};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime};
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
+
+use super::handshake::{self, Established};
+use super::io::ClientIo;
+use super::worker::Hall;
+use crate::config::settings::Limits;
+use crate::decide::refusal::Reason;
+use crate::log::Decision;
+use crate::serve::Connection;
+use crate::serve::clock::{Clock, Expiry};
+use crate::serve::pipeline;
+
+/// Requests that one HTTP/2 connection may have open (RFC 9113 §5.1.2 recommends no less than 100).
+const STREAMS: u32 = 100;
+/// How long a connection without a request stays open in a drain.
+const DRAIN_IDLE: Duration = Duration::from_secs(1);
+/// For the last words on a connection that is being closed.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Runs a connection from its socket to its end.
+pub(super) async fn run(hall: &Rc<Hall>, socket: TcpStream, peer: SocketAddr, clock: Rc<Clock>) {
+    let snapshot = hall.worker.snapshot();
+    let metrics = hall.worker.metrics();
+    let Some(established) = handshake::shake(socket, peer, clock.clone(), &snapshot, metrics).await else {
+        return;
+    };
+    let Established { tls, client, http2 } = established;
+    let limits = snapshot.settings.limits.clone();
+    drop(snapshot);
+    let io = TokioIo::new(ClientIo::new(tls, clock.clone(), http2));
+    let connection = Connection::new(hall.worker.clone(), peer, client, clock, http2);
+    if http2 {
+        serve_http2(hall, connection, io, &limits).await;
+    } else {
+        serve_http1(hall, connection, io, &limits).await;
+    }
+}
+
+async fn serve_http1(hall: &Hall, connection: Rc<Connection>, io: TokioIo<ClientIo>, limits: &Limits) {
+    let for_service = connection.clone();
+    let service = service_fn(move |request| pipeline::handle(for_service.clone(), request));
+    let mut http = http1::Builder::new().max_buf_size(limits.request_head).serve_connection(io, service);
+    let mut end = End::new(hall, &connection);
+    let outcome = std::future::poll_fn(|cx| {
+        if end.poll(cx, || Pin::new(&mut http).graceful_shutdown()) {
+            return Poll::Ready(None);
+        }
+        Pin::new(&mut http).poll(cx).map(Some)
+    })
+    .await;
+    match outcome {
+        Some(Ok(())) => {}
+        Some(Err(error)) => note_unreadable(&connection, &error),
+        None if connection.clock().expired() == Some(Expiry::Head) => {
+            note(&connection, Reason::ClientTimeout, "the head did not arrive in time");
+            let mut io = http.into_parts().io.into_inner();
+            let farewell = async {
+                io.write_all(REQUEST_TIMEOUT).await?;
+                io.shutdown().await
+            };
+            let _ = tokio::time::timeout(FAREWELL, farewell).await;
+        }
+        None => {}
+    }
+}
+
+const REQUEST_TIMEOUT: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+async fn serve_http2(hall: &Hall, connection: Rc<Connection>, io: TokioIo<ClientIo>, limits: &Limits) {
+    let for_service = connection.clone();
+    let service = service_fn(move |request| pipeline::handle(for_service.clone(), request));
+    let head = u32::try_from(limits.request_head).unwrap_or(u32::MAX);
+    let mut http = http2::Builder::new(LocalExecutor)
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(head)
+        .serve_connection(io, service);
+    let mut end = End::new(hall, &connection);
+    let outcome = std::future::poll_fn(|cx| {
+        if end.poll(cx, || Pin::new(&mut http).graceful_shutdown()) {
+            return Poll::Ready(None);
+        }
+        Pin::new(&mut http).poll(cx).map(Some)
+    })
+    .await;
+    if let Some(Err(error)) = outcome {
+        tracing::debug!(peer = %connection.peer(), %error, "HTTP/2 connection ended");
+    }
+    if connection.clock().expired() == Some(Expiry::Head) {
+        note(&connection, Reason::ClientTimeout, "the head did not arrive in time");
+    }
+}
+
+/// What ends a connection besides its peer.
+struct End<'a> {
+    hall: &'a Hall,
+    connection: &'a Connection,
+    asked: Option<Instant>,
+}
+
+impl<'a> End<'a> {
+    fn new(hall: &'a Hall, connection: &'a Connection) -> Self {
+        End { hall, connection, asked: None }
+    }
+
+    /// Whether the connection is to be dropped now; `ask` asks it to end by itself, once.
+    fn poll(&mut self, cx: &mut Context<'_>, ask: impl FnOnce()) -> bool {
+        let clock: &Clock = self.connection.clock();
+        clock.driven_by(cx.waker());
+        match clock.expired() {
+            Some(Expiry::Head | Expiry::Stall) => return true,
+            Some(Expiry::Idle) if self.asked.is_some_and(|at| at.elapsed() >= FAREWELL) => return true,
+            _ => {}
+        }
+        let idle = clock.exchanges() == 0;
+        let drained = self.hall.draining().is_some_and(|at| !idle || at.elapsed() >= DRAIN_IDLE);
+        if self.asked.is_none() && (drained || self.connection.closing() || clock.expired().is_some()) {
+            self.asked = Some(Instant::now());
+            ask();
+        }
+        false
+    }
+}
+
+/// hyper has answered what it could not read with a bare 400 or 431; here it is counted and logged.
+fn note_unreadable(connection: &Connection, error: &hyper::Error) {
+    if error.is_parse_too_large() {
+        note(connection, Reason::HeadTooLarge, "the head is larger than request_head or has too many fields");
+    } else if error.is_parse() {
+        note(connection, Reason::RequestMalformed, "the HTTP parser could not read it");
+    } else {
+        tracing::debug!(peer = %connection.peer(), %error, "HTTP/1 connection ended");
+    }
+}
+
+fn note(connection: &Connection, reason: Reason, note: &'static str) {
+    let worker = connection.worker();
+    worker.metrics().request(Some(reason), Duration::ZERO);
+    worker.log().decision(Decision {
+        time: SystemTime::now(),
+        request_id: worker.request_id(),
+        reason: Some(reason),
+        note: Some(note.into()),
+        peer: connection.peer(),
+        issuer: None,
+        subject: None,
+        client_id: None,
+        token_thumbprint: None,
+        certificate_thumbprint: connection.certificate_thumbprint(),
+        route: None,
+        method: None,
+        path: None,
+        status: reason.status(),
+        cached: false,
+        duration: Duration::ZERO,
+        upstream_duration: None,
+    });
+}
+
+/// hyper's HTTP/2 streams as tasks of this thread.
+#[derive(Clone, Copy)]
+struct LocalExecutor;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move {
+            future.await;
+        });
+    }
+}

@@ -1,0 +1,94 @@
+//! The listener's life: start, serve, drain, over.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, watch};
+
+use super::{accept, worker};
+use crate::log::Sink;
+use crate::metrics;
+use crate::state::Shared;
+use crate::state::control::Control;
+
+/// Where the workers are in their life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Serving,
+    /// Open requests are finished, idle connections end.
+    Draining,
+    /// What is still open is cut.
+    Over,
+}
+
+/// What the listener needs from the rest of the process.
+#[derive(Clone)]
+pub struct Parts {
+    /// The newest snapshot.
+    pub shared: Arc<Shared>,
+    /// The control thread.
+    pub control: Control,
+}
+
+/// A listener that serves.
+pub struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
+    acceptor: JoinHandle<()>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts one worker for each pair of counters and log sink, and the acceptor.
+    ///
+    /// # Errors
+    /// A thread or a runtime could not be made.
+    pub fn start(
+        listener: TcpListener,
+        parts: &Parts,
+        workers: Vec<(Arc<metrics::Worker>, Sink)>,
+    ) -> io::Result<Server> {
+        let address = listener.local_addr()?;
+        let room = Arc::new(Semaphore::new(parts.shared.load().settings.limits.connections));
+        let (phase, watch_phase) = watch::channel(Phase::Serving);
+        let (stop, watch_stop) = watch::channel(false);
+        let mut mailboxes = Vec::new();
+        let mut threads = Vec::new();
+        for (index, (metrics, log)) in workers.into_iter().enumerate() {
+            let (mailbox, thread) = worker::spawn(index, parts, metrics, log, watch_phase.clone())?;
+            mailboxes.push(mailbox);
+            threads.push(thread);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let acceptor = std::thread::Builder::new().name("acceptor".into()).spawn(move || {
+            if let Err(error) = runtime.block_on(accept::accept(listener, mailboxes, room, watch_stop)) {
+                tracing::error!(%error, "the listener has failed");
+            }
+        })?;
+        Ok(Server { address, stop, phase, acceptor, workers: threads })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Closes the listener, lets open requests finish within `limit`, cuts the rest. Blocks until all threads have ended.
+    pub fn drain(self, limit: Duration) {
+        let _ = self.stop.send(true);
+        let _ = self.acceptor.join();
+        let _ = self.phase.send(Phase::Draining);
+        let deadline = Instant::now() + limit;
+        while self.workers.iter().any(|w| !w.is_finished()) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.phase.send(Phase::Over);
+        for worker in self.workers {
+            let _ = worker.join();
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Bodies on their way through, frame by frame and never collected.
+
+use std::cell::Cell;
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+
+use super::exchange::Exchange;
+use super::pool::Lease;
+use crate::decide::refusal::Reason;
+
+/// Why a body ends before its end. It says nothing about the content.
+#[derive(Debug)]
+pub enum BodyError {
+    /// A request body: too large, too slow, broken off.
+    Refused(Reason),
+    /// The upstream broke off in its answer.
+    Upstream(hyper::Error),
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BodyError::Refused(reason) => f.write_str(reason.name()),
+            BodyError::Upstream(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BodyError {}
+
+/// How far a request has gone out.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sending {
+    /// The client owes the next byte.
+    Awaiting,
+    /// Bytes were handed to the upstream's connection at this moment.
+    Sent(Instant),
+}
+
+/// What the forwarding of a request sees of its body.
+#[derive(Debug)]
+pub(super) struct Progress {
+    pub(super) sending: Cell<Sending>,
+    pub(super) fault: Cell<Option<Reason>>,
+}
+
+/// A request body towards the upstream.
+pub(super) enum RequestBody {
+    /// There is none.
+    Empty,
+    /// The client's, watched.
+    Client(Box<ClientBody>),
+}
+
+/// A client's request body: bounded in size and in the client's silence.
+pub(super) struct ClientBody {
+    incoming: Incoming,
+    left: Option<u64>,
+    stall_timeout: Duration,
+    stall: Option<Pin<Box<Sleep>>>,
+    progress: Rc<Progress>,
+}
+
+impl RequestBody {
+    /// This body, with at most `limit` bytes; and the view of its progress unless it is empty.
+    pub(super) fn new(
+        incoming: Incoming,
+        limit: Option<u64>,
+        stall_timeout: Duration,
+    ) -> (RequestBody, Option<Rc<Progress>>) {
+        if incoming.is_end_stream() {
+            return (RequestBody::Empty, None);
+        }
+        let progress = Rc::new(Progress { sending: Cell::new(Sending::Awaiting), fault: Cell::new(None) });
+        let body =
+            ClientBody { incoming, left: limit, stall_timeout, stall: None, progress: progress.clone() };
+        (RequestBody::Client(Box::new(body)), Some(progress))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, RequestBody::Empty)
+    }
+}
+
+impl ClientBody {
+    fn fail(&self, reason: Reason) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.progress.fault.set(Some(reason));
+        Poll::Ready(Some(Err(BodyError::Refused(reason))))
+    }
+
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                self.progress.sending.set(Sending::Awaiting);
+                let timeout = self.stall_timeout;
+                let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+                ready!(stall.as_mut().poll(cx));
+                return self.fail(Reason::ClientTimeout);
+            }
+        };
+        self.stall = None;
+        self.progress.sending.set(Sending::Sent(Instant::now()));
+        let frame = match frame {
+            None => return Poll::Ready(None),
+            Some(Err(_)) => return self.fail(Reason::RequestMalformed),
+            Some(Ok(frame)) => frame,
+        };
+        if let (Some(left), Some(data)) = (&mut self.left, frame.data_ref()) {
+            match left.checked_sub(data.len() as u64) {
+                Some(rest) => *left = rest,
+                None => return self.fail(Reason::BodyTooLarge),
+            }
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            RequestBody::Empty => Poll::Ready(None),
+            RequestBody::Client(body) => body.poll_client(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            RequestBody::Empty => true,
+            RequestBody::Client(body) => body.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            RequestBody::Empty => SizeHint::with_exact(0),
+            RequestBody::Client(body) => body.incoming.size_hint(),
+        }
+    }
+}
+
+/// An answer's body towards the client.
+pub struct ResponseBody {
+    source: Source,
+    exchange: Exchange,
+}
+
+enum Source {
+    Own(Option<Bytes>),
+    Upstream { incoming: Incoming, lease: Option<Lease> },
+}
+
+/// The upstream's answer body with the connection that it comes on.
+pub(super) struct UpstreamBody {
+    pub(super) incoming: Incoming,
+    pub(super) lease: Lease,
+}
+
+impl UpstreamBody {
+    /// For the client; the exchange lasts as long as the body.
+    pub(super) fn with(self, exchange: Exchange) -> ResponseBody {
+        let mut source = Source::Upstream { incoming: self.incoming, lease: Some(self.lease) };
+        if let Source::Upstream { incoming, lease } = &mut source
+            && incoming.is_end_stream()
+        {
+            Lease::give_back(lease.take());
+        }
+        ResponseBody { source, exchange }
+    }
+}
+
+impl ResponseBody {
+    /// A text of our own.
+    pub(super) fn own(text: Bytes, exchange: Exchange) -> ResponseBody {
+        ResponseBody { source: Source::Own(Some(text).filter(|t| !t.is_empty())), exchange }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        this.exchange.delivery().asked();
+        let frame = match &mut this.source {
+            Source::Own(text) => text.take().map(|t| Ok(Frame::data(t))),
+            Source::Upstream { incoming, lease } => match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+                Some(Err(error)) => {
+                    this.exchange.broke_off(Reason::UpstreamFailed, "the upstream broke off in its answer");
+                    Some(Err(BodyError::Upstream(error)))
+                }
+                frame => {
+                    if incoming.is_end_stream() || frame.is_none() {
+                        Lease::give_back(lease.take());
+                    }
+                    frame.map(|f| f.map_err(BodyError::Upstream))
+                }
+            },
+        };
+        if frame.is_some() {
+            this.exchange.delivery().yielded();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Own(text) => text.is_none(),
+            Source::Upstream { incoming, .. } => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |t| t.len() as u64)),
+            Source::Upstream { incoming, .. } => incoming.size_hint(),
+        }
+    }
+}

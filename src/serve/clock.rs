@@ -1,0 +1,195 @@
+//! The clock of a connection: what it waits for and since when. The worker looks at every clock four times a second, so that
+//! no connection needs a timer of its own, and a request pays two cell writes for its timeouts.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use crate::config::settings::Limits;
+
+/// How often a worker looks at its connections' clocks: the most by which a timeout is late.
+pub(crate) const SWEEP: Duration = Duration::from_millis(250);
+
+/// What a connection waits for from its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The first byte of a request: `idle_timeout`.
+    Idle,
+    /// The rest of a head: `head_timeout`.
+    Head,
+    /// Nothing: a request is being answered.
+    Busy,
+}
+
+/// Why a connection was ended by its clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expiry {
+    /// No request within `idle_timeout`.
+    Idle,
+    /// No complete head within `head_timeout`.
+    Head,
+    /// The client did not read on within `stall_timeout`.
+    Stall,
+}
+
+/// When a response body yielded a frame that the connection has not taken on yet.
+#[derive(Debug, Default)]
+pub(crate) struct Delivery(Cell<Option<Instant>>);
+
+impl Delivery {
+    /// The body yielded a frame: from now on the client is to read.
+    pub(crate) fn yielded(&self) {
+        self.0.set(Some(Instant::now()));
+    }
+
+    /// The connection asks for more, or needs no more.
+    pub(crate) fn asked(&self) {
+        self.0.set(None);
+    }
+}
+
+/// The clock of one connection.
+pub(crate) struct Clock {
+    phase: Cell<Phase>,
+    since: Cell<Instant>,
+    /// Since when the socket takes no byte of ours.
+    blocked: Cell<Option<Instant>>,
+    exchanges: Cell<usize>,
+    /// Open answers of an HTTP/2 connection, whose streams stall one by one behind their flow-control windows.
+    deliveries: RefCell<Vec<Rc<Delivery>>>,
+    expired: Cell<Option<Expiry>>,
+    driver: RefCell<Option<Waker>>,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Rc<Clock> {
+        Rc::new(Clock {
+            phase: Cell::new(Phase::Idle),
+            since: Cell::new(Instant::now()),
+            blocked: Cell::new(None),
+            exchanges: Cell::new(0),
+            deliveries: RefCell::new(Vec::new()),
+            expired: Cell::new(None),
+            driver: RefCell::new(None),
+        })
+    }
+
+    /// Bytes of the client arrived that belong to a head.
+    pub(crate) fn head_bytes(&self) {
+        if self.phase.get() == Phase::Idle {
+            self.enter(Phase::Head);
+        }
+    }
+
+    /// The head that was begun is complete (HTTP/2; in HTTP/1 the exchange begins at that moment).
+    pub(crate) fn head_done(&self) {
+        if self.phase.get() == Phase::Head {
+            self.enter(if self.exchanges.get() == 0 { Phase::Idle } else { Phase::Busy });
+        }
+    }
+
+    /// An HTTP/2 head has begun while other requests are open.
+    pub(crate) fn head_begun(&self) {
+        if self.phase.get() != Phase::Head {
+            self.enter(Phase::Head);
+        }
+    }
+
+    /// The socket took bytes.
+    pub(crate) fn wrote(&self) {
+        self.blocked.set(None);
+    }
+
+    /// The socket takes no bytes at the moment.
+    pub(crate) fn write_blocked(&self) {
+        if self.blocked.get().is_none() {
+            self.blocked.set(Some(Instant::now()));
+        }
+    }
+
+    /// A request begins; it ends when the returned guard is dropped.
+    pub(crate) fn exchange(self: &Rc<Self>, multiplexed: bool) -> ExchangeGuard {
+        self.exchanges.set(self.exchanges.get() + 1);
+        self.phase.set(Phase::Busy);
+        let delivery = Rc::new(Delivery::default());
+        if multiplexed {
+            self.deliveries.borrow_mut().push(delivery.clone());
+        }
+        ExchangeGuard { clock: self.clone(), delivery, multiplexed }
+    }
+
+    /// Requests that are open.
+    pub(crate) fn exchanges(&self) -> usize {
+        self.exchanges.get()
+    }
+
+    /// Marks the connection as expired if one of its waits is over; its driver is woken.
+    pub(crate) fn sweep(&self, now: Instant, limits: &Limits) {
+        let over = |since: Instant, limit: Duration| now.saturating_duration_since(since) >= limit;
+        let stalled = |since: Option<Instant>| since.is_some_and(|s| over(s, limits.stall_timeout));
+        let expiry = match self.phase.get() {
+            Phase::Idle if over(self.since.get(), limits.idle_timeout) => Some(Expiry::Idle),
+            Phase::Head if over(self.since.get(), limits.head_timeout) => Some(Expiry::Head),
+            _ if stalled(self.blocked.get()) => Some(Expiry::Stall),
+            _ if self.deliveries.borrow().iter().any(|d| stalled(d.0.get())) => Some(Expiry::Stall),
+            _ => None,
+        };
+        if expiry.is_some() && self.expired.get().is_none() {
+            self.expired.set(expiry);
+            self.wake();
+        }
+    }
+
+    /// Why the connection must end, if it must.
+    pub(crate) fn expired(&self) -> Option<Expiry> {
+        self.expired.get()
+    }
+
+    /// Remembers who drives the connection.
+    pub(crate) fn driven_by(&self, waker: &Waker) {
+        let mut driver = self.driver.borrow_mut();
+        if !driver.as_ref().is_some_and(|w| w.will_wake(waker)) {
+            *driver = Some(waker.clone());
+        }
+    }
+
+    /// Wakes the driver.
+    pub(crate) fn wake(&self) {
+        if let Some(waker) = self.driver.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.since.set(Instant::now());
+    }
+}
+
+/// An open request of a connection.
+pub(crate) struct ExchangeGuard {
+    clock: Rc<Clock>,
+    delivery: Rc<Delivery>,
+    multiplexed: bool,
+}
+
+impl ExchangeGuard {
+    /// For the response body.
+    pub(crate) fn delivery(&self) -> &Delivery {
+        &self.delivery
+    }
+}
+
+impl Drop for ExchangeGuard {
+    fn drop(&mut self) {
+        let clock = &self.clock;
+        clock.exchanges.set(clock.exchanges.get() - 1);
+        if self.multiplexed {
+            clock.deliveries.borrow_mut().retain(|d| !Rc::ptr_eq(d, &self.delivery));
+        }
+        if clock.exchanges.get() == 0 && clock.phase.get() == Phase::Busy {
+            clock.enter(Phase::Idle);
+        }
+    }
+}

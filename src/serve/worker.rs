@@ -1,0 +1,168 @@
+//! What a worker thread and each of its connections hold.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::HeaderValue;
+use rustls_pki_types::UnixTime;
+
+use super::clock::Clock;
+use super::ids::{Ids, RequestId};
+use super::pool::Pool;
+use super::remembered::Remembered;
+use crate::decide::client::ClientCert;
+use crate::decide::refusal::{Reason, Refusal};
+use crate::decide::token::Digest;
+use crate::log::Sink;
+use crate::metrics;
+use crate::state::control::Control;
+use crate::state::trust::{Admitted, Trust};
+use crate::state::{Shared, Snapshot};
+
+/// One worker thread's own state.
+pub struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) control: Control,
+    pub(crate) metrics: Arc<metrics::Worker>,
+    pub(crate) log: Sink,
+    pub(crate) ids: Ids,
+    pub(crate) remembered: Remembered,
+    pub(crate) pool: Rc<Pool>,
+}
+
+impl Worker {
+    /// A worker that decides by the newest snapshot of `shared`.
+    pub fn new(
+        shared: Arc<Shared>,
+        control: Control,
+        metrics: Arc<metrics::Worker>,
+        log: Sink,
+    ) -> Rc<Worker> {
+        Rc::new(Worker {
+            shared,
+            control,
+            metrics,
+            log,
+            ids: Ids::new(),
+            remembered: Remembered::new(),
+            pool: Rc::new(Pool::new()),
+        })
+    }
+
+    /// The worker's counters.
+    pub(crate) fn metrics(&self) -> &metrics::Worker {
+        &self.metrics
+    }
+
+    /// The worker's end of the log.
+    pub(crate) fn log(&self) -> &Sink {
+        &self.log
+    }
+
+    /// A new request identifier.
+    pub(crate) fn request_id(&self) -> RequestId {
+        self.ids.next()
+    }
+
+    /// The snapshot of this moment.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.shared.load().clone()
+    }
+
+    /// Closes connections to the upstream that have idled too long; called about once a second.
+    pub fn sweep(&self) {
+        self.pool.sweep();
+    }
+}
+
+/// One client connection.
+pub struct Connection {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) peer: SocketAddr,
+    /// The peer's address for `X-Forwarded-For` and `Forwarded`, written once a connection.
+    pub(crate) forwarded_for: HeaderValue,
+    pub(crate) client: Option<ClientCert>,
+    admitted: Cell<Option<Admitted>>,
+    closing: Cell<bool>,
+    pub(crate) clock: Rc<Clock>,
+    pub(crate) multiplexed: bool,
+}
+
+impl Connection {
+    /// A connection whose handshake is over; `client` is the certificate that it proved to hold.
+    pub(crate) fn new(
+        worker: Rc<Worker>,
+        peer: SocketAddr,
+        client: Option<ClientCert>,
+        clock: Rc<Clock>,
+        multiplexed: bool,
+    ) -> Rc<Connection> {
+        let ip = peer.ip().to_canonical().to_string();
+        Rc::new(Connection {
+            worker,
+            peer,
+            forwarded_for: HeaderValue::from_str(&ip).unwrap_or(HeaderValue::from_static("unknown")),
+            client,
+            admitted: Cell::new(None),
+            closing: Cell::new(false),
+            clock,
+            multiplexed,
+        })
+    }
+
+    /// Judges the connection's certificate again where the trust has changed, its time is over, or the session was resumed:
+    /// rustls asks no verifier on resumption.
+    ///
+    /// # Errors
+    /// `certificate-not-admitted`; the connection closes after the answer.
+    pub(crate) fn admit(&self, trust: &Trust, now: u64) -> Result<(), Refusal> {
+        let still = |a: Admitted| a.generation == trust.generation() && now < a.until;
+        if self.admitted.get().is_some_and(still) {
+            return Ok(());
+        }
+        let chain = self.client.as_ref().map(ClientCert::chain).unwrap_or_default();
+        match trust.admit(chain, UnixTime::since_unix_epoch(Duration::from_secs(now))) {
+            Ok(admitted) => {
+                self.admitted.set(Some(admitted));
+                Ok(())
+            }
+            Err(why) => {
+                self.closing.set(true);
+                Err(Reason::CertificateNotAdmitted.note(why.0))
+            }
+        }
+    }
+
+    /// The worker that serves it.
+    pub(crate) fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
+    /// Its clock.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Its peer's address.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// `x5t#S256` of its certificate.
+    pub(crate) fn certificate_thumbprint(&self) -> Option<Digest> {
+        self.client.as_ref().map(ClientCert::thumbprint).copied()
+    }
+
+    /// Whether the connection ends with the present answer.
+    pub(crate) fn closing(&self) -> bool {
+        self.closing.get()
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
