@@ -6,43 +6,29 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 
-/// How it stands with an issuer's keys.
+/// Whether an issuer's tokens can be verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IssuerState {
-    /// The first fetch is not over.
-    Pending,
-    /// Keys serve, and the last fetch succeeded (or they are in a file).
-    Ready,
-    /// Keys serve, but the last fetch failed.
+pub enum Usability {
+    /// They can, perhaps with keys that could not be refreshed of late.
+    Usable,
+    /// Not yet, since the process started or the issuer was configured.
+    NotYet,
+    /// No longer: the keys have become too old and newer ones cannot be had.
     Stale,
-    /// No keys serve.
-    Unavailable,
-}
-
-impl IssuerState {
-    /// The word in the body of `/readyz`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            IssuerState::Pending => "pending",
-            IssuerState::Ready => "ready",
-            IssuerState::Stale => "stale",
-            IssuerState::Unavailable => "unavailable",
-        }
-    }
 }
 
 /// The state of one issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuerStatus {
-    /// Its name.
+    /// Its name as configured.
     pub issuer: Arc<str>,
-    /// How it stands.
-    pub state: IssuerState,
-    /// Keys that serve.
+    /// Whether its tokens can be verified.
+    pub state: Usability,
+    /// Keys that can verify signatures.
     pub keys: usize,
-    /// Why the last fetch failed; `None` if it did not.
-    pub last_error: Option<String>,
-    /// When keys were last fetched or confirmed.
+    /// Why the last fetch failed; `None` after one that succeeded. Holds no secret.
+    pub error: Option<String>,
+    /// When keys were last fetched or confirmed; `None` where they are in a file.
     pub fetched_at: Option<SystemTime>,
 }
 
@@ -66,8 +52,7 @@ impl Board {
 
     /// Shows these.
     pub(super) fn show(&self, issuers: Vec<IssuerStatus>) {
-        let usable =
-            issuers.iter().any(|issuer| matches!(issuer.state, IssuerState::Ready | IssuerState::Stale));
+        let usable = issuers.iter().any(|issuer| issuer.state == Usability::Usable);
         self.issuers.store(Arc::new(issuers));
         if usable {
             self.usable.store(true, Ordering::Release);

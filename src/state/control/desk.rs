@@ -15,7 +15,7 @@ use crate::decide::keys::KeySet;
 use crate::state::calls::CallError;
 use crate::state::keys::{Fetched, IssuerKeys, Order, Source, Work, abnormal};
 use crate::state::snapshot::{Shared, Snapshot, next_generation};
-use crate::state::status::{IssuerState, IssuerStatus};
+use crate::state::status::{IssuerStatus, Usability};
 
 /// The longest sleep when nothing is due.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
@@ -138,9 +138,9 @@ impl Desk {
                 Some(fetched) => fetched.status(keys.unwrap_or(0)),
                 None => IssuerStatus {
                     issuer: Arc::clone(&issuer.name),
-                    state: if keys.is_some() { IssuerState::Ready } else { IssuerState::Unavailable },
+                    state: if keys.is_some() { Usability::Usable } else { Usability::NotYet },
                     keys: keys.unwrap_or(0),
-                    last_error: None,
+                    error: None,
                     fetched_at: None,
                 },
             }

@@ -16,7 +16,7 @@ use self::schedule::{Demand, Schedule, Step};
 use super::calls::{CallError, Caller, Cause, excerpt};
 use super::discovery::Metadata;
 use super::snapshot::CallMaterial;
-use super::status::{IssuerState, IssuerStatus};
+use super::status::{IssuerStatus, Usability};
 use crate::config::settings::{self, KeySource};
 use crate::decide::keys::KeySet;
 
@@ -260,14 +260,13 @@ impl IssuerKeys {
     pub(crate) fn status(&self, keys: usize) -> IssuerStatus {
         IssuerStatus {
             issuer: Arc::clone(&self.source.issuer),
-            state: match (self.serving, &self.outage) {
-                (true, None) => IssuerState::Ready,
-                (true, Some(_)) => IssuerState::Stale,
-                (false, None) => IssuerState::Pending,
-                (false, Some(_)) => IssuerState::Unavailable,
+            state: match self.serving {
+                true => Usability::Usable,
+                false if self.held.is_some() => Usability::Stale,
+                false => Usability::NotYet,
             },
             keys,
-            last_error: self.outage.as_ref().map(|outage| outage.error.to_string()),
+            error: self.outage.as_ref().map(|outage| outage.error.to_string()),
             fetched_at: self.fetched_at,
         }
     }

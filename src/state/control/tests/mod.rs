@@ -14,7 +14,7 @@ use crate::state::fixture::server::{Reply, Server};
 use crate::state::fixture::snapshot::{file, issuer, material, snapshot};
 use crate::state::fixture::{Ca, jwk, jwks, metadata};
 use crate::state::snapshot::CallMaterial;
-use crate::state::status::{IssuerState, IssuerStatus};
+use crate::state::status::{IssuerStatus, Usability};
 
 const JWKS: &str = "/jwks";
 
@@ -112,7 +112,7 @@ async fn keys_are_fetched_at_the_start_and_published() {
     assert_eq!(rig.keys(0), Some(2));
     assert_ne!(rig.generation(0), before);
     let status = rig.status();
-    assert_eq!((status.state, status.keys, status.last_error), (IssuerState::Ready, 2, None));
+    assert_eq!((status.state, status.keys, status.error), (Usability::Usable, 2, None));
     assert!(status.fetched_at.is_some() && rig.board.has_been_usable());
     assert_eq!((rig.counted(), server.hits(JWKS)), (vec!["ok"], 1), "the request shared the first fetch");
 }

@@ -12,14 +12,14 @@ async fn starting_before_the_authorization_server_recovers_by_itself() {
     let status = rig.status();
     assert_eq!(
         (rig.keys(0), status.state, rig.board.has_been_usable()),
-        (None, IssuerState::Unavailable, false)
+        (None, Usability::NotYet, false)
     );
-    assert!(status.last_error.unwrap().contains("refused"));
+    assert!(status.error.unwrap().contains("refused"));
 
     let server = Server::on(address, None).await;
     server.set(JWKS, Reply::ok(jwks(&[&jwk("a")])));
     rig.until(|rig| rig.keys(0) == Some(1)).await;
-    assert_eq!((rig.status().state, rig.status().last_error), (IssuerState::Ready, None));
+    assert_eq!((rig.status().state, rig.status().error), (Usability::Usable, None));
     assert!(rig.counted().starts_with(&["connect"]));
 }
 
@@ -44,12 +44,12 @@ async fn an_answer_that_cannot_be_used_keeps_the_old_keys() {
         assert_eq!(rig.counted()[1], outcome);
         assert_eq!((rig.generation(0), rig.keys(0)), (generation, Some(1)), "{outcome}");
         let status = rig.status();
-        assert_eq!((status.state, status.keys), (IssuerState::Stale, 1));
-        let error = status.last_error.unwrap();
+        assert_eq!((status.state, status.keys), (Usability::Usable, 1));
+        let error = status.error.unwrap();
         assert!(error.starts_with(&server.url(JWKS)) && !error.contains("c2VjcmV0"), "{error}");
 
         server.set(JWKS, good.clone());
-        rig.until(|rig| rig.status().state == IssuerState::Ready).await;
+        rig.until(|rig| rig.status().error.is_none()).await;
         assert_eq!(rig.generation(0), generation, "the same keys after the outage cost no remembered token");
     }
 }
@@ -78,7 +78,7 @@ async fn keys_that_cannot_be_refreshed_serve_until_jwks_max_stale_and_come_back_
     rig.until(|rig| rig.keys(0).is_none()).await;
     assert!(begun.elapsed() > Duration::from_millis(1400), "{:?}", begun.elapsed());
     assert_ne!(rig.generation(0), generation);
-    assert_eq!(rig.status().state, IssuerState::Unavailable);
+    assert_eq!(rig.status().state, Usability::Stale);
     assert!(rig.board.has_been_usable(), "a later outage does not turn it back");
 
     server.set(JWKS, good);
@@ -116,7 +116,7 @@ async fn an_outage_is_logged_once_and_its_end_too() {
         rig.refresh().await;
     }
     server.set(JWKS, good);
-    rig.until(|rig| rig.status().state == IssuerState::Ready).await;
+    rig.until(|rig| rig.status().error.is_none()).await;
 
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     for (said, times) in [
