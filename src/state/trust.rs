@@ -53,3 +53,10 @@ impl Trust {
         todo!()
     }
 }
+
+#[cfg(test)]
+impl Trust {
+    pub(super) fn temporary() -> Trust {
+        Trust { generation: 0, mode: Mode::Required }
+    }
+}

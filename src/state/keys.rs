@@ -1,1 +1,0 @@
-//! Fetching issuers' keys, on the control thread.

@@ -1,0 +1,61 @@
+//! What `/readyz` says of each issuer, and whether one has ever been usable.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+
+/// Whether an issuer's tokens can be verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Usability {
+    /// They can, perhaps with keys that could not be refreshed of late.
+    Usable,
+    /// Not yet, since the process started or the issuer was configured.
+    NotYet,
+    /// No longer: the keys have become too old and newer ones cannot be had.
+    Stale,
+}
+
+/// The state of one issuer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuerStatus {
+    /// Its name as configured.
+    pub issuer: Arc<str>,
+    /// Whether its tokens can be verified.
+    pub state: Usability,
+    /// Keys that can verify signatures.
+    pub keys: usize,
+    /// Why the last fetch failed; `None` after one that succeeded. Holds no secret.
+    pub error: Option<String>,
+    /// When keys were last fetched or confirmed; `None` where they are in a file.
+    pub fetched_at: Option<SystemTime>,
+}
+
+/// Where the control thread shows the state of the issuers.
+#[derive(Debug, Default)]
+pub struct Board {
+    issuers: ArcSwap<Vec<IssuerStatus>>,
+    usable: AtomicBool,
+}
+
+impl Board {
+    /// The issuers in the order of the configuration; empty before the control thread has looked at them.
+    pub fn issuers(&self) -> Arc<Vec<IssuerStatus>> {
+        self.issuers.load_full()
+    }
+
+    /// Whether an issuer has been usable. A later outage does not turn it back.
+    pub fn has_been_usable(&self) -> bool {
+        self.usable.load(Ordering::Acquire)
+    }
+
+    /// Shows these.
+    pub(super) fn show(&self, issuers: Vec<IssuerStatus>) {
+        let usable = issuers.iter().any(|issuer| issuer.state == Usability::Usable);
+        self.issuers.store(Arc::new(issuers));
+        if usable {
+            self.usable.store(true, Ordering::Release);
+        }
+    }
+}
