@@ -13,6 +13,7 @@ pub mod issuer;
 pub mod json;
 pub mod jwt;
 pub mod keys;
+mod name;
 pub mod path;
 pub mod policy;
 pub mod refusal;
