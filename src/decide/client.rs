@@ -150,8 +150,8 @@ mod tests {
 
     #[test]
     fn the_thumbprint_is_the_hash_of_the_leaf() {
-        // RFC 8705 §3.1: "the base64url-encoded SHA-256 hash (a.k.a. thumbprint, fingerprint, or digest) of the DER encoding
-        // of the X.509 certificate", and "the encoding MUST omit all trailing pad '=' characters".
+        // RFC 8705 §3.1: "a base64url-encoded SHA-256 hash (a.k.a., thumbprint, fingerprint, or digest) of the DER encoding of
+        // the X.509 certificate. The base64url-encoded value MUST omit all trailing pad '=' characters".
         let (leaf, other) = (certificate(|_| ()), certificate(|_| ()));
         let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &leaf);
         let client = ClientCert::read(vec![leaf.clone(), other.clone()]).unwrap();

@@ -117,7 +117,8 @@ mod tests {
     fn the_last_relative_name_comes_first() {
         // RFC 4514 §2.1: "starting with the last element of the sequence and moving backwards toward the first".
         let dc = DnType::from_oid(&[0, 9, 2342, 19_200_300, 100, 1, 25]);
-        let names = [(dc, "net".into()), (DnType::CountryName, "CH".into()), (DnType::CommonName, "a".into())];
+        let names =
+            [(dc, "net".into()), (DnType::CountryName, "CH".into()), (DnType::CommonName, "a".into())];
         assert_eq!(text(&names), "CN=a,C=CH,DC=net");
     }
 
@@ -137,7 +138,10 @@ mod tests {
     fn an_unknown_type_is_written_with_the_bytes_of_its_value() {
         // RFC 4514 §2.4: "If the AttributeType is of the dotted-decimal form, the AttributeValue is represented by an number
         // sign ('#' U+0023) character followed by the hexadecimal encoding of each of the octets of the BER encoding".
-        assert_eq!(text(&[(DnType::from_oid(&[1, 3, 6, 1, 4, 1, 1]), "Hi".into())]), "1.3.6.1.4.1.1=#0c024869");
+        assert_eq!(
+            text(&[(DnType::from_oid(&[1, 3, 6, 1, 4, 1, 1]), "Hi".into())]),
+            "1.3.6.1.4.1.1=#0c024869"
+        );
     }
 
     #[test]

@@ -1,17 +1,224 @@
 //! From [`Settings`] and the files that they name to a [`Snapshot`]; gathers all faults.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::snapshot::Snapshot;
+use rustls_pki_types::CertificateDer;
+use sha2::{Digest as _, Sha256};
+
+use super::files::{CERTIFICATES, Files, LIMIT};
+use super::snapshot::{CallMaterial, Expiry, Snapshot, next_generation};
+use super::{tls, trust};
 use crate::config::error::Faults;
-use crate::config::settings::Settings;
+use crate::config::settings::{self, KeySource, Located, Settings, TrustKind};
+use crate::decide::headers::Reserved;
+use crate::decide::issuer::{Issuer, Keys};
+use crate::decide::keys::KeySet;
+use crate::decide::token::Digest;
+
+#[cfg(test)]
+mod tests;
+
+const JWKS: &str = "a JSON Web Key Set (RFC 7517) with at least one key for signatures";
+
+/// Every file that a snapshot is made from, the configuration file first.
+pub fn files(settings: &Settings) -> Vec<PathBuf> {
+    let mut named = vec![&settings.listener.certificate, &settings.listener.private_key];
+    if let TrustKind::Ca { ca, crl, .. } = &settings.client_certificates.trust {
+        named.push(ca);
+        named.extend(crl);
+    }
+    for issuer in &settings.issuers {
+        if let KeySource::File(file) = &issuer.keys {
+            named.push(file);
+        }
+        named.extend(&issuer.ca);
+        named.extend(issuer.tls.iter().flat_map(|tls| [&tls.certificate, &tls.private_key]));
+    }
+    let named = named.into_iter().map(|file| &file.value);
+    std::iter::once(&settings.file).chain(named).cloned().collect()
+}
 
 /// Reads every file that the settings name and builds a snapshot. Keys that come over the network are not fetched: those
 /// issuers start without keys, or with the keys of `previous` where the same issuer has the same key source.
 ///
+/// What did not change since `previous` is taken from there, with its generation: nothing that is remembered of it gets lost.
+///
 /// # Errors
 /// Every fault at once, each with the place in the configuration that names the file.
 pub fn snapshot(settings: Arc<Settings>, previous: Option<&Snapshot>) -> Result<Snapshot, Faults> {
-    let _ = (settings, previous);
-    todo!()
+    let mut files = Files::new(&settings.file);
+    let listener = &settings.listener;
+    let identity = tls::identity(&mut files, &listener.certificate, &listener.private_key);
+    let trust = trust::trust(&mut files, &settings.client_certificates, previous.map(|p| &p.trust));
+    // Identity headers are remembered with each token, under the generation of its issuer's keys.
+    let same_headers =
+        previous.is_some_and(|previous| previous.settings.forward.claims == settings.forward.claims);
+    let mut loaded = Loaded::default();
+    for issuer in &settings.issuers {
+        let before = previous.and_then(|previous| Before::find(previous, issuer));
+        loaded.add(&mut files, issuer, before.as_ref(), same_headers);
+    }
+
+    let tickets = previous.map(|previous| Arc::clone(&previous.tls.ticketer));
+    let parts = identity.zip(trust).and_then(|(identity, trust)| {
+        loaded.expiries.extend(identity.expiry);
+        match tls::server_config(identity.certified, &trust, tickets) {
+            Ok(config) => return Some((Arc::new(config), trust)),
+            Err(e) => files.fault(&listener.certificate, &format!("no TLS with it ({e})"), CERTIFICATES),
+        }
+        None
+    });
+    files.finish()?;
+    // Without a fault every part is there.
+    let (tls, trust) = parts.ok_or_else(Faults::default)?;
+    Ok(Snapshot {
+        tls,
+        trust,
+        issuers: loaded.issuers,
+        calls: loaded.calls,
+        reserved: Arc::new(Reserved::new(&settings.forward.claims)),
+        notes: loaded.notes,
+        key_files: loaded.key_files,
+        expiries: loaded.expiries,
+        settings,
+    })
+}
+
+/// What was an issuer before this load.
+struct Before<'a> {
+    settings: &'a settings::Issuer,
+    issuer: &'a Arc<Issuer>,
+    calls: &'a Arc<CallMaterial>,
+    key_file: Option<Digest>,
+}
+
+impl<'a> Before<'a> {
+    /// The issuer of this name.
+    fn find(previous: &'a Snapshot, issuer: &settings::Issuer) -> Option<Before<'a>> {
+        let Snapshot { issuers, calls, key_files, .. } = previous;
+        let all = previous.settings.issuers.iter().zip(issuers).zip(calls).zip(key_files);
+        let mut all = all.map(|(((settings, issuer), calls), key_file)| Before {
+            settings,
+            issuer,
+            calls,
+            key_file: *key_file,
+        });
+        all.find(|before| before.settings.issuer.value == issuer.issuer.value)
+    }
+}
+
+/// The issuers read so far; one entry of each list for each of them.
+#[derive(Default)]
+struct Loaded {
+    issuers: Vec<Arc<Issuer>>,
+    calls: Vec<Arc<CallMaterial>>,
+    key_files: Vec<Option<Digest>>,
+    notes: Vec<String>,
+    expiries: Vec<Expiry>,
+}
+
+impl Loaded {
+    fn add(
+        &mut self,
+        files: &mut Files<'_>,
+        settings: &settings::Issuer,
+        before: Option<&Before<'_>>,
+        same_headers: bool,
+    ) {
+        let (set, key_file) = self.keys(files, settings, before);
+        let unchanged = before.map(|before| before.issuer).filter(|issuer| {
+            let same_set = match (&issuer.keys.set, &set) {
+                (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+                (None, None) => true,
+                _ => false,
+            };
+            same_headers && same_set && same_policy(issuer, settings)
+        });
+        self.issuers.push(match unchanged {
+            Some(issuer) => Arc::clone(issuer),
+            None => Arc::new(Issuer {
+                name: settings.issuer.value.as_str().into(),
+                audiences: settings.audiences.clone(),
+                algorithms: settings.algorithms.clone(),
+                token_types: settings.token_types,
+                leeway: settings.leeway.as_secs(),
+                keys: Keys { generation: next_generation(), set },
+            }),
+        });
+        self.key_files.push(key_file);
+        let material = self.call_material(files, settings);
+        self.calls.push(match before {
+            Some(before) if **before.calls == material => Arc::clone(before.calls),
+            _ => Arc::new(material),
+        });
+    }
+
+    /// The keys to begin with, and the digest of the file that they are from.
+    fn keys(
+        &mut self,
+        files: &mut Files<'_>,
+        settings: &settings::Issuer,
+        before: Option<&Before<'_>>,
+    ) -> (Option<Arc<KeySet>>, Option<Digest>) {
+        let KeySource::File(file) = &settings.keys else {
+            let before = before.filter(|before| same_source(&before.settings.keys, &settings.keys));
+            return (before.and_then(|before| before.issuer.keys.set.clone()), None);
+        };
+        let Some(bytes) = files.bytes(file, LIMIT, JWKS) else { return (None, None) };
+        let digest: Digest = Sha256::digest(&bytes).into();
+        if let Some(before) = before.filter(|before| before.key_file == Some(digest)) {
+            return (before.issuer.keys.set.clone(), Some(digest));
+        }
+        match KeySet::parse(&bytes) {
+            Ok((set, odd)) => {
+                self.notes.extend(odd.iter().map(|odd| format!("{}: {odd}", file.value.display())));
+                (Some(Arc::new(set)), Some(digest))
+            }
+            Err(fault) => {
+                files.fault(file, &fault.0, JWKS);
+                (None, None)
+            }
+        }
+    }
+
+    fn call_material(&mut self, files: &mut Files<'_>, settings: &settings::Issuer) -> CallMaterial {
+        let roots = settings.ca.as_ref().and_then(|file| roots(files, file)).unwrap_or_default();
+        let identity = settings.tls.as_ref().and_then(|pair| {
+            let identity = tls::identity(files, &pair.certificate, &pair.private_key)?;
+            self.expiries.extend(identity.expiry);
+            Some((identity.certified.cert, identity.key))
+        });
+        CallMaterial { roots, identity }
+    }
+}
+
+/// The trust roots of a file.
+fn roots(files: &mut Files<'_>, file: &Located<PathBuf>) -> Option<Vec<CertificateDer<'static>>> {
+    let roots = files.certificates(file)?;
+    for root in &roots {
+        if let Err(what) = trust::anchor(root) {
+            files.fault(file, &what, CERTIFICATES);
+            return None;
+        }
+    }
+    Some(roots)
+}
+
+/// Whether keys that were fetched from one are also the other's.
+fn same_source(before: &KeySource, now: &KeySource) -> bool {
+    match (before, now) {
+        (KeySource::Uri(before), KeySource::Uri(now)) => before == now,
+        (KeySource::Discovered, KeySource::Discovered) => true,
+        _ => false,
+    }
+}
+
+/// Whether a token that was judged by one would be judged alike by the other, with the same keys.
+fn same_policy(before: &Issuer, now: &settings::Issuer) -> bool {
+    *before.name == *now.issuer.value
+        && before.audiences == now.audiences
+        && before.algorithms == now.algorithms
+        && before.token_types == now.token_types
+        && before.leeway == now.leeway.as_secs()
 }

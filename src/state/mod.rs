@@ -3,10 +3,15 @@
 pub mod calls;
 pub mod control;
 pub mod discovery;
+mod files;
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod folder;
 mod keys;
 pub mod load;
+#[cfg(test)]
+pub(crate) mod pki;
 pub mod reload;
 pub mod snapshot;
 pub mod status;

@@ -1,15 +1,19 @@
 //! The [`Snapshot`] that every request reads, and the [`Shared`] place where the newest one is found.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::trust::Trust;
-use crate::config::settings::Settings;
+use crate::config::settings::{Located, Settings};
 use crate::decide::headers::Reserved;
 use crate::decide::issuer::Issuer;
+use crate::decide::token::Digest;
 
 /// What is in force at one moment. It is never changed, only replaced as a whole.
 #[derive(Clone)]
@@ -26,14 +30,80 @@ pub struct Snapshot {
     pub calls: Vec<Arc<CallMaterial>>,
     /// Header names that clients may not send on.
     pub reserved: Arc<Reserved>,
+    /// What an operator should know of the files that were read anew, one sentence each.
+    pub notes: Vec<String>,
+    /// For each issuer the digest of its `jwks_file`.
+    pub(super) key_files: Vec<Option<Digest>>,
+    /// Dates of the certificates that are our own; those of `trust` are there.
+    pub(super) expiries: Vec<Expiry>,
 }
 
 /// What a call to an authorization server needs, as read from its files. It has no `Debug` output: it holds a key.
+#[derive(PartialEq)]
 pub struct CallMaterial {
     /// `ca`: trust roots besides the system's; empty where the key was left out.
     pub roots: Vec<CertificateDer<'static>>,
     /// `[issuers.tls]`: the chain to present, leaf first, and its key.
     pub identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+}
+
+/// When something that was read from a file runs out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expiry {
+    /// The file.
+    pub file: PathBuf,
+    /// What it holds.
+    pub what: Expiring,
+    /// The nearest notAfter or nextUpdate in it, in seconds since 1970.
+    pub at: u64,
+}
+
+/// What runs out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiring {
+    /// A certificate that we present.
+    Certificate,
+    /// An anchor of `ca`.
+    Authority,
+    /// A CRL.
+    Crl,
+}
+
+impl Snapshot {
+    /// When each file runs out; a file that is named twice stands there twice.
+    pub fn expiries(&self) -> impl Iterator<Item = &Expiry> {
+        self.expiries.iter().chain(self.trust.expiries())
+    }
+
+    /// A sentence for everything that has run out: none of it stops the proxy, all of it breaks connections soon.
+    pub fn warnings(&self, now: UnixTime) -> Vec<String> {
+        let over = self.expiries().filter(|expiry| expiry.at <= now.as_secs());
+        over.map(|expiry| format!("{expiry}, which has passed")).collect()
+    }
+}
+
+impl Expiry {
+    /// The nearest of these dates, in seconds since 1970; `None` without any.
+    pub(super) fn nearest(
+        file: &Located<PathBuf>,
+        what: Expiring,
+        dates: impl Iterator<Item = u64>,
+    ) -> Option<Expiry> {
+        Some(Expiry { file: file.value.clone(), what, at: dates.min()? })
+    }
+}
+
+impl std::fmt::Display for Expiry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let what = match self.what {
+            Expiring::Certificate => "the certificate is valid until",
+            Expiring::Authority => "the authority's certificate is valid until",
+            Expiring::Crl => "the CRL's next update is due at",
+        };
+        let date = i64::try_from(self.at).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+        let date = date.and_then(|date| date.format(&Rfc3339).ok()).unwrap_or_else(|| self.at.to_string());
+        write!(f, "{}: {what} {date}", self.file.display())
+    }
 }
 
 /// A number that is greater than every earlier one in this process: the generation of a trust or of an issuer's keys.
