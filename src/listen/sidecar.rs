@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -61,8 +61,8 @@ impl Sidecar {
     /// # Errors
     /// Every fault of the configuration at once; a port in use.
     pub fn start(config: &Path, out: impl io::Write + Send + 'static) -> Result<Sidecar, StartError> {
-        let settings = Arc::new(resolve::read(config).map_err(StartError::Configuration)?);
-        let snapshot = load::snapshot(settings.clone(), None).map_err(StartError::Configuration)?;
+        let (watch, snapshot) = Watch::start(config).map_err(StartError::Configuration)?;
+        let settings = snapshot.settings.clone();
         let listener = bind("listener.address", &settings.listener.address)?;
         let admin_listener = bind("admin.address", &settings.admin.address)?;
         let admin_address = admin_listener.local_addr().map_err(runtime)?;
@@ -79,7 +79,7 @@ impl Sidecar {
         let (control, commands) = Control::new(shared.clone());
         let board = Arc::new(Board::default());
         let admin = Arc::new(AdminState::new(registry.clone(), board.clone()));
-        let tools = tools(config.to_owned(), registry, board);
+        let tools = tools(watch, registry, board);
         let control_thread =
             start_control(shared.clone(), commands, tools, admin_listener, admin.clone()).map_err(runtime)?;
 
@@ -159,9 +159,8 @@ fn start_control(
     })
 }
 
-fn tools(config: PathBuf, registry: Arc<Registry>, board: Arc<Board>) -> Tools {
+fn tools(mut watch: Watch, registry: Arc<Registry>, board: Arc<Board>) -> Tools {
     let fetches = registry.clone();
-    let mut watch = Watch::new(config);
     Tools {
         reload: Box::new(move |current, trigger| reload(&mut watch, current, trigger, &registry)),
         count_fetch: Arc::new(move |issuer, outcome| {
