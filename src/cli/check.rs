@@ -14,7 +14,8 @@ use crate::listen;
 /// # Errors
 /// Every fault at once; exit code 2.
 pub fn run(config: &Path, out: &mut dyn Write) -> Result<(), CliError> {
-    let (settings, snapshot) = listen::check(config).map_err(|faults| CliError::Unusable(faults.to_string()))?;
+    let (settings, snapshot) =
+        listen::check(config).map_err(|faults| CliError::Unusable(faults.to_string()))?;
     writeln!(out, "{}: the configuration is valid", config.display())?;
     writeln!(out, "  listens     {}", settings.listener.address.value)?;
     let mode = match settings.client_certificates.mode {
@@ -32,7 +33,12 @@ pub fn run(config: &Path, out: &mut dyn Write) -> Result<(), CliError> {
             KeySource::File(file) => file.value.display().to_string(),
             KeySource::Discovered => "discovered".into(),
         };
-        writeln!(out, "  issuer      {}, keys: {keys}, for {}", issuer.issuer.value, issuer.audiences.join(" "))?;
+        writeln!(
+            out,
+            "  issuer      {}, keys: {keys}, for {}",
+            issuer.issuer.value,
+            issuer.audiences.join(" ")
+        )?;
     }
     let UpstreamUrl::Http { host, port } = &settings.upstream.url;
     writeln!(out, "  upstream    http://{host}:{port}")?;

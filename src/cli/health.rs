@@ -20,7 +20,8 @@ const ANSWER: u64 = 64 << 10;
 pub fn run(config: &Path, out: &mut dyn Write) -> Result<(), CliError> {
     let settings = resolve::read(config).map_err(|faults| CliError::Unusable(faults.to_string()))?;
     let address = reachable(settings.admin.address.value);
-    let answer = ask(address).map_err(|error| CliError::Failed(format!("http://{address}/readyz: {error}")))?;
+    let answer =
+        ask(address).map_err(|error| CliError::Failed(format!("http://{address}/readyz: {error}")))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     if head.split_whitespace().nth(1) == Some("200") {
         writeln!(out, "{}", body.trim_end())?;

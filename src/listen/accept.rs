@@ -29,7 +29,7 @@ pub(super) struct Accepted {
 ///
 /// # Errors
 /// The address is in use, or not this host's.
-pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+pub(super) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;

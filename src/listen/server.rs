@@ -26,15 +26,15 @@ pub(super) enum Phase {
 
 /// What the listener needs from the rest of the process.
 #[derive(Clone)]
-pub struct Parts {
+pub(super) struct Parts {
     /// The newest snapshot.
-    pub shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// The control thread.
-    pub control: Control,
+    pub(super) control: Control,
 }
 
 /// A listener that serves.
-pub struct Server {
+pub(super) struct Server {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     phase: watch::Sender<Phase>,
@@ -47,7 +47,7 @@ impl Server {
     ///
     /// # Errors
     /// A thread or a runtime could not be made.
-    pub fn start(
+    pub(super) fn start(
         listener: TcpListener,
         parts: &Parts,
         workers: Vec<(Arc<metrics::Worker>, Sink)>,
@@ -73,12 +73,12 @@ impl Server {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Closes the listener, lets open requests finish within `limit`, cuts the rest. Blocks until all threads have ended.
-    pub fn drain(self, limit: Duration) {
+    pub(super) fn drain(self, limit: Duration) {
         let _ = self.stop.send(true);
         let _ = self.acceptor.join();
         let _ = self.phase.send(Phase::Draining);

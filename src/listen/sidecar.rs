@@ -132,8 +132,9 @@ impl Sidecar {
 }
 
 fn bind(key: &str, address: &Located<SocketAddr>) -> Result<TcpListener, StartError> {
-    accept::bind(address.value)
-        .map_err(|error| StartError::Runtime(format!("{key} = \"{}\": cannot listen: {error}", address.value)))
+    accept::bind(address.value).map_err(|error| {
+        StartError::Runtime(format!("{key} = \"{}\": cannot listen: {error}", address.value))
+    })
 }
 
 fn runtime(error: io::Error) -> StartError {
@@ -205,7 +206,10 @@ fn announce(snapshot: &Snapshot, registry: &Registry) {
     let times = |wanted: fn(Expiring) -> bool| {
         let files = snapshot.expiries().filter(|e| wanted(e.what));
         files
-            .map(|e| FileTime { file: e.file.display().to_string(), seconds: i64::try_from(e.at).unwrap_or(i64::MAX) })
+            .map(|e| FileTime {
+                file: e.file.display().to_string(),
+                seconds: i64::try_from(e.at).unwrap_or(i64::MAX),
+            })
             .collect()
     };
     registry.certificates(times(|what| what != Expiring::Crl));

@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::metrics::Registry;
+use crate::state::status::{Board, IssuerStatus};
 
 /// Connections at once; more wait in the kernel's backlog.
 const CONNECTIONS: usize = 64;
@@ -47,53 +48,18 @@ const DEADLINES: Deadlines = Deadlines {
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
-/// What `/readyz` lists of an issuer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct IssuerState {
-    /// The issuer's name as configured.
-    pub issuer: String,
-    /// Whether its tokens can be verified.
-    pub state: Usability,
-    /// Keys that can verify signatures.
-    pub keys: usize,
-    /// Why the last attempt to fetch its keys failed; `None` after one that succeeded. Holds no secret.
-    pub error: Option<String>,
-}
-
-/// Whether an issuer's tokens can be verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Usability {
-    /// They can.
-    Usable,
-    /// Not yet, since the process started.
-    NotYet,
-    /// No longer: the keys have become too old and newer ones cannot be had.
-    Stale,
-}
-
 /// What the admin server reads.
 pub struct AdminState {
     accepting: AtomicBool,
     draining: AtomicBool,
-    usable_once: AtomicBool,
-    issuers: Box<dyn Fn() -> Vec<IssuerState> + Send + Sync>,
+    board: Arc<Board>,
     metrics: Arc<Registry>,
 }
 
 impl AdminState {
-    /// Not yet accepting; `issuers` tells each issuer's state whenever `/readyz` is asked for.
-    pub fn new(
-        metrics: Arc<Registry>,
-        issuers: impl Fn() -> Vec<IssuerState> + Send + Sync + 'static,
-    ) -> AdminState {
-        AdminState {
-            accepting: AtomicBool::new(false),
-            draining: AtomicBool::new(false),
-            usable_once: AtomicBool::new(false),
-            issuers: Box::new(issuers),
-            metrics,
-        }
+    /// Not yet accepting; `board` tells each issuer's state whenever `/readyz` is asked for.
+    pub fn new(metrics: Arc<Registry>, board: Arc<Board>) -> AdminState {
+        AdminState { accepting: AtomicBool::new(false), draining: AtomicBool::new(false), board, metrics }
     }
 
     /// The listener accepts connections.
@@ -179,25 +145,22 @@ fn livez(state: &AdminState) -> Response<Full<Bytes>> {
 }
 
 #[derive(Serialize)]
-struct Readiness {
+struct Readiness<'a> {
     ready: bool,
     accepting: bool,
     draining: bool,
-    issuers: Vec<IssuerState>,
+    issuers: &'a [IssuerStatus],
 }
 
 fn readyz(state: &AdminState) -> Response<Full<Bytes>> {
-    let issuers = (state.issuers)();
-    if issuers.iter().any(|issuer| issuer.state != Usability::NotYet) {
-        state.usable_once.store(true, Ordering::Relaxed);
-    }
+    let issuers = state.board.issuers();
     let accepting = state.accepting.load(Ordering::Relaxed);
     let draining = state.draining.load(Ordering::Relaxed);
     // An outage of an authorization server does not turn it back: every replica would be taken out at once, cached tokens and public
     // routes included.
-    let ready = accepting && !draining && state.usable_once.load(Ordering::Relaxed);
+    let ready = accepting && !draining && state.board.has_been_usable();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    match serde_json::to_vec(&Readiness { ready, accepting, draining, issuers }) {
+    match serde_json::to_vec(&Readiness { ready, accepting, draining, issuers: &issuers }) {
         Ok(body) => respond(status, JSON, body),
         Err(_) => respond(StatusCode::INTERNAL_SERVER_ERROR, TEXT, ""),
     }

@@ -127,6 +127,7 @@ fn problem(reason: Reason, id: &[u8; 32]) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
 
     #[test]

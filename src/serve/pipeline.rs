@@ -64,12 +64,7 @@ async fn pass(
     };
     let permit = Permit::grant(&demand, token)?;
     exchange.granted();
-    forward::forward(
-        permit,
-        Onward { connection, snapshot: &snapshot, path, head, body },
-        exchange,
-    )
-    .await
+    forward::forward(permit, Onward { connection, snapshot: &snapshot, path, head, body }, exchange).await
 }
 
 /// From the header fields to a token that this client may use now.

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use serde::Serialize;
 
 /// Whether an issuer's tokens can be verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Usability {
     /// They can, perhaps with keys that could not be refreshed of late.
     Usable,
@@ -18,7 +20,7 @@ pub enum Usability {
 }
 
 /// The state of one issuer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct IssuerStatus {
     /// Its name as configured.
     pub issuer: Arc<str>,
@@ -29,6 +31,7 @@ pub struct IssuerStatus {
     /// Why the last fetch failed; `None` after one that succeeded. Holds no secret.
     pub error: Option<String>,
     /// When keys were last fetched or confirmed; `None` where they are in a file.
+    #[serde(skip)]
     pub fetched_at: Option<SystemTime>,
 }
 
@@ -51,7 +54,7 @@ impl Board {
     }
 
     /// Shows these.
-    pub(super) fn show(&self, issuers: Vec<IssuerStatus>) {
+    pub(crate) fn show(&self, issuers: Vec<IssuerStatus>) {
         let usable = issuers.iter().any(|issuer| issuer.state == Usability::Usable);
         self.issuers.store(Arc::new(issuers));
         if usable {

@@ -1,7 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::net::SocketAddr;
-use std::sync::Mutex;
 
 use prometheus_client::metrics::counter::Counter;
 use serde_json::{Value, json};
@@ -10,28 +9,29 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 use crate::decide::refusal::Reason;
 use crate::metrics::Worker;
+use crate::state::status::Usability;
 
 /// A running admin server and what its issuers are said to be.
 struct Admin {
     address: SocketAddr,
     state: Arc<AdminState>,
-    issuers: Arc<Mutex<Vec<IssuerState>>>,
+    board: Arc<Board>,
 }
 
 async fn admin(workers: Vec<Arc<Worker>>) -> Admin {
-    let issuers = Arc::new(Mutex::new(vec![issuer(Usability::NotYet)]));
-    let told = issuers.clone();
+    let board = Arc::new(Board::default());
+    board.show(vec![issuer(Usability::NotYet)]);
     let metrics = Arc::new(Registry::new(workers, Counter::default()));
-    let state = Arc::new(AdminState::new(metrics, move || told.lock().unwrap().clone()));
+    let state = Arc::new(AdminState::new(metrics, board.clone()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(serve(listener, state.clone()));
-    Admin { address, state, issuers }
+    Admin { address, state, board }
 }
 
-fn issuer(state: Usability) -> IssuerState {
+fn issuer(state: Usability) -> IssuerStatus {
     let error = (state != Usability::Usable).then(|| "connection refused".to_owned());
-    IssuerState { issuer: "https://as.example.com".to_owned(), state, keys: 2, error }
+    IssuerStatus { issuer: "https://as.example.com".into(), state, keys: 2, error, fetched_at: None }
 }
 
 impl Admin {
@@ -52,7 +52,7 @@ impl Admin {
     }
 
     fn issuer_is(&self, state: Usability) {
-        *self.issuers.lock().unwrap() = vec![issuer(state)];
+        self.board.show(vec![issuer(state)]);
     }
 }
 
@@ -76,6 +76,7 @@ async fn ready_once_it_accepts_and_an_issuer_has_been_usable() {
 async fn an_issuer_that_was_usable_before_anyone_asked_counts() {
     let admin = admin(vec![]).await;
     admin.state.accepting();
+    admin.issuer_is(Usability::Usable);
     admin.issuer_is(Usability::Stale);
     assert_eq!(admin.status("GET", "/readyz").await, 200);
 }
@@ -189,7 +190,7 @@ async fn served_for(deadlines: Deadlines, sent: &[u8], again: Option<Duration>) 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let metrics = Arc::new(Registry::new(vec![], Counter::default()));
-    tokio::spawn(serve_within(deadlines, listener, Arc::new(AdminState::new(metrics, Vec::new))));
+    tokio::spawn(serve_within(deadlines, listener, Arc::new(AdminState::new(metrics, Arc::default()))));
     let start = std::time::Instant::now();
     let (mut read, mut write) = TcpStream::connect(address).await.unwrap().into_split();
     let mut answers = Vec::new();

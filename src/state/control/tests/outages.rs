@@ -10,10 +10,7 @@ async fn starting_before_the_authorization_server_recovers_by_itself() {
     let rig = Rig::new(vec![(issuer, material())]);
     rig.refresh().await;
     let status = rig.status();
-    assert_eq!(
-        (rig.keys(0), status.state, rig.board.has_been_usable()),
-        (None, Usability::NotYet, false)
-    );
+    assert_eq!((rig.keys(0), status.state, rig.board.has_been_usable()), (None, Usability::NotYet, false));
     assert!(status.error.unwrap().contains("refused"));
 
     let server = Server::on(address, None).await;
