@@ -161,13 +161,14 @@ fn start_control(
 }
 
 fn tools(mut watch: Watch, registry: Arc<Registry>, board: Arc<Board>) -> Tools {
-    let fetches = registry.clone();
+    let (fetches, introspections) = (registry.clone(), registry.introspections().clone());
     Tools {
         reload: Box::new(move |current, trigger| reload(&mut watch, current, trigger, &registry)),
         count_fetch: Arc::new(move |issuer, outcome| {
             fetches.jwks_fetch(issuer, if outcome == "ok" { Outcome::Ok } else { Outcome::Failed });
         }),
         board,
+        introspections,
         call_timeout: calls::TIMEOUT,
     }
 }

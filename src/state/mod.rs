@@ -8,6 +8,7 @@ mod files;
 mod fixture;
 #[cfg(test)]
 mod folder;
+pub mod introspect;
 mod keys;
 pub mod load;
 #[cfg(test)]

@@ -122,11 +122,11 @@ const ISSUER_TLS: Section = Section {
 const INTROSPECTION: Section = Section {
     name: "introspection",
     form: Form::Optional,
-    later: true,
+    later: false,
     keys: &[
         Key::new("endpoint", One(Text::Url), "where tokens are introspected"),
         Key::new("always", Flag, "JWTs too").default("false"),
-        Key::new("client_id", One(Text::Any), "Boundgate's name at the issuer"),
+        Key::new("client_id", One(Text::Any), "Boundgate's name at the issuer").required(),
         Key::new("client_secret", One(Text::Secret), "its secret"),
         Key::new("client_secret_file", FILE, "its secret as a file"),
         Key::new("client_auth", word(CLIENT_AUTH, &[]), "how it authenticates")
@@ -193,7 +193,7 @@ const FORWARD: Section = Section {
     keys: &[
         Key::new(
             "authorization",
-            word(&["keep", "remove"], &[("phantom", NOT_YET)]),
+            word(&["keep", "remove", "phantom"], &[]),
             "what becomes of the Authorization header",
         )
         .default("keep"),
@@ -253,7 +253,7 @@ const ADMIN: Section = Section {
     later: false,
     keys: &[
         Key::new("address", One(Text::Address), "of /livez, /readyz and /metrics").default("127.0.0.1:9901"),
-        Key::new("control", One(Text::Any), "of POST /revocations").later(),
+        Key::new("control", One(Text::Socket), "unix socket of POST /revocations"),
     ],
     sections: &[],
 };

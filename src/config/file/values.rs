@@ -92,6 +92,13 @@ impl Values {
         }
     }
 
+    pub(in crate::config) fn flag(&self, key: &str) -> Option<bool> {
+        match self.keys.get(key)?.value {
+            Value::Flag(flag) => Some(flag),
+            _ => None,
+        }
+    }
+
     pub(in crate::config) fn upstream(&self, key: &str) -> Option<UpstreamUrl> {
         match &self.keys.get(key)?.value {
             Value::Upstream(url) => Some(url.clone()),

@@ -223,7 +223,7 @@ impl Walk<'_> {
                     return Some(Located { value: Value::Number(number), at });
                 }
             }
-            (Kind::Flag, DeValue::Boolean(_)) => return Some(Located { value: Value::Flag, at }),
+            (Kind::Flag, DeValue::Boolean(flag)) => return Some(Located { value: Value::Flag(*flag), at }),
             _ => {}
         }
         self.report.fault(&at, show(kind, found), kind.to_string(), None);

@@ -1,5 +1,6 @@
 //! From `config.toml` as written to [`Settings`]: the rules between keys, and runtime types. Gathers all faults.
 
+mod introspection;
 mod issuers;
 mod routes;
 
@@ -57,6 +58,10 @@ fn settings(file: &Path, values: &Values, report: &mut Report) -> Option<Setting
     let limits = values.section("limits").and_then(limits);
     let log = values.section("log").and_then(log);
     let admin = values.section("admin").and_then(admin);
+    if let (Some(issuers), Some(forward)) = (&issuers, &forward) {
+        let at = values.section("forward").and_then(|s| s.text("authorization")).map(|word| word.at);
+        introspection::phantom_needs_jwts(forward, &at.unwrap_or_default(), issuers, report);
+    }
     if let (Some(listener), Some(admin)) = (&listener, &admin) {
         never_on_the_public_port(&admin.address, &listener.address, report);
     }
@@ -130,7 +135,11 @@ fn upstream(values: &Values) -> Option<Upstream> {
 }
 
 fn forward(values: &Values, report: &mut Report) -> Option<Forward> {
-    let words = [("keep", ForwardAuthorization::Keep), ("remove", ForwardAuthorization::Remove)];
+    let words = [
+        ("keep", ForwardAuthorization::Keep),
+        ("remove", ForwardAuthorization::Remove),
+        ("phantom", ForwardAuthorization::Phantom),
+    ];
     let claims = routes::claims(values.section("claims")?, report);
     Some(Forward { authorization: values.choice("authorization", &words)?, claims: claims? })
 }
@@ -163,7 +172,7 @@ fn log(values: &Values) -> Option<Log> {
 }
 
 fn admin(values: &Values) -> Option<Admin> {
-    Some(Admin { address: values.address("address")? })
+    Some(Admin { address: values.address("address")?, control: values.file("control") })
 }
 
 /// Two sockets cannot share a port where one of them takes every address; and metrics are not for clients.
