@@ -21,9 +21,9 @@ const MAX_AGE: u64 = 60;
 
 /// Indices of the issuers that are asked about a token, in their order: none about what has the form of a JWT, for it is its
 /// issuer's keys that prove it, and another issuer must not get to see it.
-pub fn asked<'a>(token: Token<'_>, issuers: &'a [Arc<Issuer>]) -> impl Iterator<Item = usize> + use<'a> {
-    let issuers = if jwt::is_jwt(token) { &[] } else { issuers };
-    issuers.iter().enumerate().filter(|(_, issuer)| issuer.introspection.is_some()).map(|(index, _)| index)
+pub fn asked(token: Token<'_>, issuers: &[Arc<Issuer>]) -> Vec<usize> {
+    let introspects = |index: &usize| issuers.get(*index).is_some_and(|i| i.introspection.is_some());
+    if jwt::is_jwt(token) { Vec::new() } else { (0..issuers.len()).filter(introspects).collect() }
 }
 
 impl AnswerForm {

@@ -55,6 +55,16 @@ impl Revocation {
         )
     }
 
+    /// What it is given by, in a word.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Revocation::Token(_) => "token",
+            Revocation::Subject { .. } => "subject",
+            Revocation::Client { .. } => "client",
+            Revocation::All => "all",
+        }
+    }
+
     /// Whether a token is meant, of which `genuine` is known, or nothing where it was not found valid.
     pub fn covers(&self, token: &Digest, genuine: Option<&Genuine>) -> bool {
         let is_of = |issuer: &str| genuine.filter(|genuine| **genuine.issuer_name() == *issuer);

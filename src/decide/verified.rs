@@ -98,6 +98,17 @@ impl Genuine {
         self.statements().filter_map(|claims| claims.exp).min()
     }
 
+    /// Checks its times and audience, as [`VerifiedToken::check`] does.
+    ///
+    /// # Errors
+    /// `token-expired`, `token-not-yet-valid`, `audience-mismatch`.
+    pub fn check(&self, issuer: &Issuer, now: u64) -> Result<(), Refusal> {
+        self.statements().try_for_each(|claims| {
+            check_times(claims, issuer.leeway, now)?;
+            check_audience(claims, issuer)
+        })
+    }
+
     /// Whether it is not a JWT.
     pub fn is_opaque(&self) -> bool {
         self.opaque
@@ -192,10 +203,7 @@ impl VerifiedToken {
         if genuine.issuer_name != issuer.name {
             return Err(Reason::IssuerUnknown.note("the token was verified with another issuer"));
         }
-        for claims in genuine.statements() {
-            check_times(claims, issuer.leeway, now)?;
-            check_audience(claims, issuer)?;
-        }
+        genuine.check(issuer, now)?;
         let expires_at = genuine.exp().map(|exp| exp.saturating_add(issuer.leeway));
         Ok(VerifiedToken { genuine, expires_at })
     }

@@ -6,11 +6,13 @@ pub mod admin;
 pub mod answer;
 pub mod body;
 pub mod clock;
+pub mod control_socket;
 pub mod exchange;
 pub mod forward;
 pub mod ids;
 pub mod pipeline;
 pub mod pool;
+mod prove;
 pub mod remembered;
 pub mod worker;
 

@@ -157,7 +157,11 @@ pub async fn run(shared: Arc<Shared>, commands: Commands, tools: Tools) {
         board: Arc::clone(&tools.board),
     };
     let introspection = introspect::run(Arc::clone(&shared), questions, introspection);
-    tokio::join!(keep(shared, queue, tools), introspection);
+    // The control socket holds a line to introspection for as long as the runtime lasts.
+    tokio::select! {
+        () = keep(shared, queue, tools) => {}
+        () = introspection => {}
+    }
 }
 
 /// Keeps the snapshot what files and issuers' keys say.
