@@ -99,7 +99,8 @@ pub(super) fn phantom_needs_jwts(forward: &Forward, at: &At, issuers: &[Issuer],
     }
 }
 
-/// The place of a key, at its section where the key is not written.
+/// The place of a key; that of its section where the key is not written.
 fn place(values: &Values, key: &str) -> At {
-    At { key: format!("{}.{key}", values.at.key), ..values.at.clone() }
+    let written = values.text(key).map(|text| text.at).or_else(|| values.file(key).map(|file| file.at));
+    written.unwrap_or_else(|| At { key: format!("{}.{key}", values.at.key), ..values.at.clone() })
 }

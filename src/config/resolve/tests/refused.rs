@@ -169,14 +169,10 @@ fn rules_between_keys() {
 #[test]
 fn what_is_not_built_yet_is_refused_by_name() {
     for (section, line, key) in [
-        ("issuers.introspection", "client_secret = \"${WORD}\"", "issuers[0].introspection"),
-        ("issuers.introspection", "", "issuers[0].introspection"),
-        ("forward", "authorization = \"phantom\"", "forward.authorization"),
         ("forward", "client_cert = \"rfc9440\"", "forward.client_cert"),
         ("forward", "client_cert = \"xfcc\"", "forward.client_cert"),
         ("upstream", "ca = \"a.pem\"", "upstream.ca"),
         ("limits", "stream = \"until-exp\"", "limits.stream"),
-        ("admin", "control = \"unix:/run/boundgate.sock\"", "admin.control"),
         ("binding", "methods = [\"mtls\", \"dpop\"]", "binding.methods[1]"),
     ] {
         let fault = fault(&with(section, line));

@@ -1,0 +1,7 @@
+//! Opaque tokens (RFC 7662): the real binary between clients, an API and an authorization server that does what it is told.
+
+mod answers;
+mod failures;
+mod kinds;
+mod sharing;
+pub(crate) mod stage;
