@@ -48,11 +48,7 @@ impl BoundToken {
 ///
 /// # Errors
 /// As [`BoundToken::bind`].
-pub fn foresee(
-    jwt: Option<&Genuine>,
-    client: Option<&ClientCert>,
-    require: Require,
-) -> Result<(), Refusal> {
+pub fn foresee(jwt: Option<&Genuine>, client: Option<&ClientCert>, require: Require) -> Result<(), Refusal> {
     match jwt.map_or(&Confirmation::Absent, Genuine::confirmation) {
         Confirmation::Absent if client.is_none() && require == Require::Always => {
             Err(Reason::CertificateMissing.into())

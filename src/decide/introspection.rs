@@ -92,13 +92,15 @@ impl Reading<'_> {
         }
         let essence = answer.media_type.map(|media_type| media_type.split(';').next().unwrap_or("").trim());
         if !essence.is_some_and(|essence| essence.eq_ignore_ascii_case(form.media_type())) {
-            let found = essence.map_or("none".to_owned(), |essence| format!("\"{}\"", json::excerpt(essence)));
+            let found =
+                essence.map_or("none".to_owned(), |essence| format!("\"{}\"", json::excerpt(essence)));
             return Err(invalid(format!("the answer's type is {found}, not {}", form.media_type())));
         }
         match form {
-            AnswerForm::Json => self.members(json::object(answer.body).map_err(|fault| {
-                Unusable::Invalid(format!("the answer is {fault}").into())
-            })?),
+            AnswerForm::Json => self.members(
+                json::object(answer.body)
+                    .map_err(|fault| Unusable::Invalid(format!("the answer is {fault}").into()))?,
+            ),
             AnswerForm::Signed => self.signed(introspection, answer.body),
             AnswerForm::Phantom => self.phantom(answer.body),
         }

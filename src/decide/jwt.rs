@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
 use base64::engine::{DecodePaddingMode, Engine as _};
-use base64::alphabet;
 use serde_json::Value;
 
 use super::claims::Claims;

@@ -159,7 +159,8 @@ mod tests {
     #[test]
     fn a_revocation_covers_what_it_names_and_nothing_else() {
         let genuine = verify(&token(&claims())).unwrap_or_else(|_| unreachable!());
-        let covers = |text: String, genuine: Option<&Genuine>| parse(&text).unwrap().covers(&[7; 32], genuine);
+        let covers =
+            |text: String, genuine: Option<&Genuine>| parse(&text).unwrap().covers(&[7; 32], genuine);
         for (issuer, name, value, expected) in [
             (ISSUER, "sub", "alice", true),
             (ISSUER, "sub", "alic", false),

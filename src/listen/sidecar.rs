@@ -87,8 +87,7 @@ impl Sidecar {
             admin: (admin_listener, admin.clone()),
             control: control_socket.map(|socket| (socket, control.introspector().clone())),
         };
-        let control_thread =
-            start_control(shared.clone(), commands, tools, doors).map_err(runtime)?;
+        let control_thread = start_control(shared.clone(), commands, tools, doors).map_err(runtime)?;
 
         let parts = Parts { shared: shared.clone(), control: control.clone() };
         let workers = counters.into_iter().map(|counters| (counters, log.sink())).collect();
@@ -146,7 +145,10 @@ fn bind(key: &str, address: &Located<SocketAddr>) -> Result<TcpListener, StartEr
 
 fn bind_control(path: &Located<PathBuf>) -> Result<ControlSocket, StartError> {
     ControlSocket::bind(&path.value).map_err(|error| {
-        StartError::Runtime(format!("admin.control = \"unix:{}\": cannot listen: {error}", path.value.display()))
+        StartError::Runtime(format!(
+            "admin.control = \"unix:{}\": cannot listen: {error}",
+            path.value.display()
+        ))
     })
 }
 

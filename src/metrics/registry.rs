@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 
 use super::worker::{BOUNDS, Histogram};
-use super::{CacheOutcome, Introspections, Handshake, Outcome, Verdict, Worker};
+use super::{CacheOutcome, Handshake, Introspections, Outcome, Verdict, Worker};
 use crate::decide::refusal::Reason;
 
 /// A moment that a file tells: when its certificate expires, or when its CRL is due for renewal.

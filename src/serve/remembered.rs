@@ -83,7 +83,8 @@ impl Remembered {
     pub(crate) fn forget(&self, revocation: &Revocation) -> Vec<Digest> {
         self.revocations.set(self.revocations.get() + 1);
         let mut entries = self.entries.borrow_mut();
-        let is_covered = |(digest, entry): &(&Digest, &Entry)| revocation.covers(digest, Some(&entry.genuine));
+        let is_covered =
+            |(digest, entry): &(&Digest, &Entry)| revocation.covers(digest, Some(&entry.genuine));
         let covered: Vec<_> = entries.iter().filter(is_covered).map(|(digest, _)| *digest).collect();
         let now = Instant::now();
         let lasts = |entry: Entry| entry.until.is_none_or(|until| now < until);

@@ -116,7 +116,8 @@ impl Caller {
 
     async fn posted(&self, url: &Url, form: &Form) -> Result<Posted, Cause> {
         let send = || {
-            let request = self.client.post(url.clone()).header(CONTENT_TYPE, FORM).header(ACCEPT, form.accept);
+            let request =
+                self.client.post(url.clone()).header(CONTENT_TYPE, FORM).header(ACCEPT, form.accept);
             let request = match &form.authorization {
                 Some(value) => request.header(AUTHORIZATION, value),
                 None => request,

@@ -167,9 +167,10 @@ impl Loaded {
             Some(before) if **before.calls == material => Arc::clone(before.calls),
             _ => Arc::new(material),
         });
-        let access = settings.introspection.as_ref().and_then(|introspection| {
-            Access::load(files, &settings.issuer.value, introspection)
-        });
+        let access = settings
+            .introspection
+            .as_ref()
+            .and_then(|introspection| Access::load(files, &settings.issuer.value, introspection));
         self.introspection.push(access.map(|access| match before.and_then(|b| b.introspection.as_ref()) {
             Some(before) if **before == access => Arc::clone(before),
             _ => Arc::new(access),

@@ -33,7 +33,11 @@ fn request(socket: &Path, method: &str, target: &str, body: &str) -> Message {
     let mut stream = BufReader::new(UnixStream::connect(socket).unwrap());
     stream.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
     let length = body.len();
-    write!(stream.get_mut(), "{method} {target} HTTP/1.1\r\nHost: boundgate\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+    write!(
+        stream.get_mut(),
+        "{method} {target} HTTP/1.1\r\nHost: boundgate\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
     read_response(&mut stream).unwrap()
 }
 
@@ -158,7 +162,15 @@ fn anything_else_is_400_and_forgets_nothing() {
     let stage = stage("");
     stage.issuer.script.say("opaque", stage.active(stage.a()));
     assert_eq!(stage.verdict(stage.a(), "opaque"), passed());
-    for body in ["", "{}", "[]", "{\"all\":false}", "{\"all\":true,\"all\":true}", "{\"sub\":\"alice\"}", "{\"all\":true}x"] {
+    for body in [
+        "",
+        "{}",
+        "[]",
+        "{\"all\":false}",
+        "{\"all\":true,\"all\":true}",
+        "{\"sub\":\"alice\"}",
+        "{\"all\":true}x",
+    ] {
         let answer = request(&socket(&stage), "POST", "/revocations", body);
         assert_eq!(answer.status(), 400, "{body}");
         assert!(answer.json()["error"].is_string(), "{body}");
@@ -196,7 +208,8 @@ fn the_socket_is_its_owners_alone_and_a_dead_one_is_replaced() {
     boundgate.wait_until_ready();
     assert_eq!(request(&socket, "POST", "/revocations", "{\"all\":true}").status(), 200);
 
-    let moved = super::support::world::Config { admin: "control = \"unix:elsewhere.sock\"".to_owned(), ..config };
+    let moved =
+        super::support::world::Config { admin: "control = \"unix:elsewhere.sock\"".to_owned(), ..config };
     boundgate.rewrite(&moved);
     boundgate.process.signal("HUP");
     let note = boundgate.log_line(|line| line.to_string().contains("needs a restart"));

@@ -91,9 +91,11 @@ pub(super) fn phantom_needs_jwts(forward: &Forward, at: &At, issuers: &[Issuer],
     if forward.authorization != ForwardAuthorization::Phantom {
         return;
     }
-    let other = |issuer: &&Issuer| issuer.introspection.as_ref().is_some_and(|i| i.answer != AnswerForm::Phantom);
+    let other =
+        |issuer: &&Issuer| issuer.introspection.as_ref().is_some_and(|i| i.answer != AnswerForm::Phantom);
     if let Some(issuer) = issuers.iter().find(other) {
-        let found = format!("\"phantom\", while {} answers introspections without a JWT", issuer.issuer.value);
+        let found =
+            format!("\"phantom\", while {} answers introspections without a JWT", issuer.issuer.value);
         let hint = "set answer = \"phantom\" there".to_owned();
         report.fault(at, found, "\"keep\" or \"remove\"", Some(hint));
     }

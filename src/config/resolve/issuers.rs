@@ -29,9 +29,9 @@ pub(super) fn issuers(sections: &[Values], report: &mut Report) -> Option<Vec<Is
 
 fn one(values: &Values, report: &mut Report) -> Option<Issuer> {
     let keys = key_source(values, report);
-    let introspection = values.section("introspection").map(|section| {
-        introspection::introspection(section, values.section("tls").is_some(), report)
-    });
+    let introspection = values
+        .section("introspection")
+        .map(|section| introspection::introspection(section, values.section("tls").is_some(), report));
     let algorithms = values.texts("algorithms")?;
     let types = values.texts("token_types")?;
     Some(Issuer {

@@ -176,8 +176,7 @@ fn basic(client_id: &str, secret: &Secret) -> Option<HeaderValue> {
 
 /// What stays as it is in `application/x-www-form-urlencoded`, and `~`, which every decoder leaves alone too. A space becomes
 /// `%20`, which form decoders read as they read `+`.
-const ENCODED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'*');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'*');
 
 fn encode(text: &str) -> impl std::fmt::Display {
     utf8_percent_encode(text, ENCODED)

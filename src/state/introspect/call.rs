@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::Url;
 
-use super::access::Access;
 use super::Question;
+use super::access::Access;
 use crate::config::settings::ForwardAuthorization;
 use crate::decide::introspection::{Answer, Reading, Unusable, Verdict};
 use crate::decide::issuer::{AnswerForm, Issuer};

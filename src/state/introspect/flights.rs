@@ -144,8 +144,7 @@ impl Flights {
                 Some(flight) if flight.client.is_some() => None,
                 Some(flight) => {
                     flight.waiters.retain(|waiter| !waiter.is_closed());
-                    let busy =
-                        self.clients.get(&client).is_some_and(|load| load.running >= CALLS_PER_CLIENT);
+                    let busy = self.clients.get(&client).is_some_and(|load| load.running >= CALLS_PER_CLIENT);
                     match flight.waiters.is_empty() {
                         // Nobody wants it any more, and no call was made.
                         true => Some(Turn::Drop),

@@ -137,7 +137,13 @@ impl Expiry<Key, Known> for Until {
         Some(known.until.saturating_duration_since(now))
     }
 
-    fn expire_after_update(&self, _: &Key, known: &Known, now: Instant, _: Option<Duration>) -> Option<Duration> {
+    fn expire_after_update(
+        &self,
+        _: &Key,
+        known: &Known,
+        now: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
         Some(known.until.saturating_duration_since(now))
     }
 }

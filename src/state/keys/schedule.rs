@@ -62,7 +62,12 @@ pub(in crate::state) enum Demand {
 
 impl Schedule {
     /// A first fetch is due at once. `serving`: keys are in use already, which an earlier configuration had fetched.
-    pub(in crate::state) fn new(refresh: Duration, max_stale: Duration, serving: bool, now: Instant) -> Schedule {
+    pub(in crate::state) fn new(
+        refresh: Duration,
+        max_stale: Duration,
+        serving: bool,
+        now: Instant,
+    ) -> Schedule {
         Schedule {
             refresh: refresh.clamp(SHORTEST, LONGEST),
             max_stale: max_stale.min(LONGEST),

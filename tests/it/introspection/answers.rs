@@ -45,7 +45,9 @@ fn the_question_is_a_form_that_authenticates_the_resource_server() {
 fn only_the_literal_true_is_active() {
     // RFC 7662 §2.2
     let stage = Stage::new(BASIC);
-    for (token, active) in [("a", json!("true")), ("b", json!(1)), ("c", Value::Bool(false)), ("d", json!(["true"]))] {
+    for (token, active) in
+        [("a", json!("true")), ("b", json!(1)), ("c", Value::Bool(false)), ("d", json!(["true"]))]
+    {
         stage.issuer.script.say(token, active_with(stage.a(), "active", active));
         assert_eq!(stage.verdict(stage.a(), token), refused(401, "token-inactive"), "{token}");
     }
@@ -89,10 +91,11 @@ fn without_require_audience_an_answer_may_say_nothing_but_not_something_else() {
 #[test]
 fn an_answer_serves_for_its_time_and_never_past_exp() {
     // RFC 7662 §4
-    let stage = Stage::with(&format!("{BASIC}\ncache_ttl = \"1s\"\nnegative_ttl = \"500ms\""), |_, mut config| {
-        config.issuer = config.issuer.replace("\n[issuers", "\nleeway = \"0s\"\n[issuers");
-        config
-    });
+    let stage =
+        Stage::with(&format!("{BASIC}\ncache_ttl = \"1s\"\nnegative_ttl = \"500ms\""), |_, mut config| {
+            config.issuer = config.issuer.replace("\n[issuers", "\nleeway = \"0s\"\n[issuers");
+            config
+        });
     stage.issuer.script.say("good", stage.active(stage.a()));
     assert_eq!(stage.verdict(stage.a(), "good"), passed());
     assert_eq!(stage.verdict(stage.a(), "good"), passed());
@@ -129,7 +132,8 @@ fn a_decision_says_whether_it_came_from_the_cache_and_metrics_count_it() {
     assert_eq!((calls("active"), calls("inactive"), calls("timeout")), (1.0, 1.0, 0.0));
     assert_eq!(stage.boundgate.metric("boundgate_introspection_duration_seconds_count", &[]), 2.0);
     assert_eq!(stage.boundgate.metric("boundgate_introspections_in_flight", &[]), 0.0);
-    for (decision, cached) in [("accepted", false), ("accepted", true), ("refused", false), ("refused", true)] {
+    for (decision, cached) in [("accepted", false), ("accepted", true), ("refused", false), ("refused", true)]
+    {
         let line = stage.boundgate.log_line(|line| line["decision"] == decision && line["cached"] == cached);
         assert_eq!(line["issuer"].is_null(), decision == "refused", "{line}");
     }
@@ -143,7 +147,9 @@ fn what_looks_like_a_jwt_is_not_shown_to_anyone() {
     foreign["iss"] = json!("https://unknown.example.test");
     let foreign = stage.world.issuer.mint(&foreign);
     assert_eq!(stage.verdict(stage.a(), &foreign), refused(401, "issuer-unknown"));
-    for odd in [format!("{header}.e30.a"), format!("{header}==.e30.a="), format!("{header}.. ").trim().to_owned()] {
+    for odd in
+        [format!("{header}.e30.a"), format!("{header}==.e30.a="), format!("{header}.. ").trim().to_owned()]
+    {
         assert_eq!(stage.verdict(stage.a(), &odd), refused(401, "token-malformed"), "{odd}");
     }
     let good = stage.world.issuer.token(stage.a());
@@ -212,7 +218,10 @@ fn the_endpoint_is_discovered_and_readiness_waits_for_it() {
     // The metadata name no keys: introspection alone makes it ready.
     let boundgate = Boundgate::start(world.pki.path(), &config);
     let ready = boundgate.ask("/readyz").unwrap().json();
-    assert_eq!((&ready["issuers"][0]["introspection"], &ready["issuers"][0]["keys"]), (&json!("usable"), &json!(0)));
+    assert_eq!(
+        (&ready["issuers"][0]["introspection"], &ready["issuers"][0]["keys"]),
+        (&json!("usable"), &json!(0))
+    );
     let client = world.client(Some(&world.pki.client_a));
     assert_eq!(client.get(boundgate.address, "/", Some("opaque")).unwrap().verdict(), passed());
 }

@@ -9,7 +9,9 @@ use super::super::support::boundgate::Boundgate;
 use super::super::support::message::Message;
 use super::super::support::server::{Answer, Server};
 use super::super::support::world::World;
-use super::stage::{AuthorizationServer, BASIC, Stage, active, active_with, passed, refused, section, token_in, until};
+use super::stage::{
+    AuthorizationServer, BASIC, Stage, active, active_with, passed, refused, section, token_in, until,
+};
 use serde_json::json;
 
 type Fault = (&'static str, Box<dyn Fn(&Message) -> Answer + Send + Sync>);
@@ -26,25 +28,37 @@ fn faults() -> Vec<Fault> {
         ("status", Box::new(|_| Answer::status(503, "text/plain", "later"))),
         ("status", Box::new(|_| Answer::status(401, "application/json", "{\"error\":\"invalid_client\"}"))),
         ("invalid", Box::new(|_| Answer::status(200, "application/json", "{\"active\":tr"))),
-        ("invalid", Box::new(|_| Answer::status(200, "application/json", "{\"active\":true,\"active\":true}"))),
+        (
+            "invalid",
+            Box::new(|_| Answer::status(200, "application/json", "{\"active\":true,\"active\":true}")),
+        ),
         ("invalid", Box::new(|_| Answer::status(200, "application/json", "[]"))),
         ("invalid", Box::new(|_| Answer::json(&json!({"error": "x"})))),
         ("invalid", Box::new(|_| Answer::status(204, "application/json", ""))),
         ("invalid", Box::new(|_| Answer::status(200, "text/html", "{\"active\":true}"))),
-        ("invalid", Box::new(|_| Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"active\":true}"))),
+        (
+            "invalid",
+            Box::new(|_| Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"active\":true}")),
+        ),
         ("invalid", Box::new(|_| Answer::raw("SSH-2.0-OpenSSH\r\n").close())),
         ("too-large", Box::new(|_| json_of(1 << 20))),
-        ("too-large", Box::new(move |_| {
-            let chunk = format!("100000\r\n{}\r\n", " ".repeat(1 << 20));
-            Answer::raw(format!("{chunked}{chunk}{chunk}0\r\n\r\n"))
-        })),
+        (
+            "too-large",
+            Box::new(move |_| {
+                let chunk = format!("100000\r\n{}\r\n", " ".repeat(1 << 20));
+                Answer::raw(format!("{chunked}{chunk}{chunk}0\r\n\r\n"))
+            }),
+        ),
         ("redirect", Box::new(move |_| Answer::raw(redirect))),
         ("connect", Box::new(|_| Answer::raw("").close())),
         ("connect", Box::new(|_| Answer::raw("HTTP/1.1 200 OK\r\nContent-Le").reset())),
-        ("timeout", Box::new(|_| {
-            thread::sleep(Duration::from_millis(1500));
-            json_of(1)
-        })),
+        (
+            "timeout",
+            Box::new(|_| {
+                thread::sleep(Duration::from_millis(1500));
+                json_of(1)
+            }),
+        ),
     ]
 }
 
@@ -75,7 +89,9 @@ fn every_failure_is_a_503_with_retry_after_and_nothing_is_forwarded() {
 fn a_slow_drip_ends_with_the_timeout() {
     let drip = Server::script(|mut socket| {
         let _ = socket.read(&mut [0; 4096])?;
-        socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n")?;
+        socket.write_all(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n",
+        )?;
         for _ in 0..100 {
             socket.write_all(b" ")?;
             thread::sleep(Duration::from_millis(100));
@@ -84,7 +100,8 @@ fn a_slow_drip_ends_with_the_timeout() {
     });
     let world = World::new();
     let mut config = world.config();
-    config.issuer += &format!("\n[issuers.introspection]\nendpoint = \"{}/i\"\ntimeout = \"1s\"\n{BASIC}", drip.url());
+    config.issuer +=
+        &format!("\n[issuers.introspection]\nendpoint = \"{}/i\"\ntimeout = \"1s\"\n{BASIC}", drip.url());
     let boundgate = Boundgate::start(world.pki.path(), &config);
     let begun = Instant::now();
     let client = world.client(Some(&world.pki.client_a));
@@ -120,7 +137,8 @@ fn a_fresh_answer_serves_through_an_outage_and_a_dead_server_costs_no_waiting() 
     }
     let probes = stage.issuer.calls() - calls;
     assert!(fast + probes >= 40 && probes < 20, "{fast} were fast, {probes} probes in {:?}", begun.elapsed());
-    let line = stage.boundgate.log_line(|line| line["note"].as_str().is_some_and(|n| n.contains("not due yet")));
+    let line =
+        stage.boundgate.log_line(|line| line["note"].as_str().is_some_and(|n| n.contains("not due yet")));
     assert_eq!(line["reason"], "introspection-unavailable");
 
     // interface.md: "one that failed is tried again within 5 s"
@@ -150,7 +168,9 @@ fn a_server_that_was_gone_is_found_again() {
     thread::spawn(move || {
         for mut socket in listener.incoming().map_while(Result::ok) {
             let _ = socket.read(&mut [0; 4096]);
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+            );
             let _ = socket.write_all((head + &answer).as_bytes());
         }
     });

@@ -61,7 +61,9 @@ fn a_call_outlives_the_request_that_caused_it() {
     drop(first);
     stage.boundgate.log_line(|line| line["note"].as_str().is_some_and(|note| note.contains("client left")));
     stage.issuer.script.hold(false);
-    until("the answer comes in", || stage.boundgate.metric("boundgate_introspections_total", &["active"]) == 1.0);
+    until("the answer comes in", || {
+        stage.boundgate.metric("boundgate_introspections_total", &["active"]) == 1.0
+    });
     assert_eq!(stage.verdict(stage.a(), "opaque"), passed());
     assert_eq!(stage.issuer.calls(), 1);
 }

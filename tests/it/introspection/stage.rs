@@ -27,7 +27,12 @@ pub(crate) fn token_in(request: &Message) -> String {
 
 /// The fields of a form.
 pub(crate) fn form(request: &Message) -> HashMap<String, String> {
-    request.text().split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name.to_owned(), unescape(value))).collect()
+    request
+        .text()
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.to_owned(), unescape(value)))
+        .collect()
 }
 
 /// Undoes percent-encoding.

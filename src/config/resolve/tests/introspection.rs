@@ -72,7 +72,10 @@ fn every_way_of_authenticating_takes_what_it_needs() {
 #[test]
 fn what_a_way_needs_is_missed_and_a_secret_is_given_once() {
     for (lines, expected) in [
-        ("", "….client_secret: found nothing; allowed: client_secret or client_secret_file (client_auth = \"client_secret_basic\" needs it)"),
+        (
+            "",
+            "….client_secret: found nothing; allowed: client_secret or client_secret_file (client_auth = \"client_secret_basic\" needs it)",
+        ),
         (
             "client_auth = \"client_secret_post\"",
             "….client_secret: found nothing; allowed: client_secret or client_secret_file (client_auth = \"client_secret_post\" needs it)",
@@ -94,7 +97,10 @@ fn what_a_way_needs_is_missed_and_a_secret_is_given_once() {
             "….client_auth: found \"tls_client_auth\" without [issuers.tls]; allowed: a section [issuers.tls] besides (the certificate to authenticate with is that of [issuers.tls])",
         ),
         ("client_secret = \"a\"\nalways = \"yes\"", "….always: found \"yes\"; allowed: true or false"),
-        ("client_secret = \"a\"\nanswer = \"jwt\"", "….answer: found \"jwt\"; allowed: \"json\", \"signed\" or \"phantom\""),
+        (
+            "client_secret = \"a\"\nanswer = \"jwt\"",
+            "….answer: found \"jwt\"; allowed: \"json\", \"signed\" or \"phantom\"",
+        ),
     ] {
         let found = fault_of(lines);
         assert_eq!(found, expected);
@@ -108,7 +114,8 @@ fn what_a_way_needs_is_missed_and_a_secret_is_given_once() {
 fn what_another_way_needs_may_be_there() {
     let lines = "client_secret = \"a\"\nsigning_key = \"b\"\nkey_id = \"1\"\nsigning_algorithm = \"PS256\"";
     assert_eq!(introspection(&section(lines)).file(), None);
-    let twice = "client_auth = \"private_key_jwt\"\nsigning_key = \"b\"\nkey_id = \"1\"\nclient_secret = \"a\"";
+    let twice =
+        "client_auth = \"private_key_jwt\"\nsigning_key = \"b\"\nkey_id = \"1\"\nclient_secret = \"a\"";
     introspection(&section(twice));
 }
 
@@ -138,7 +145,9 @@ fn the_control_socket_is_a_path_after_its_scheme() {
         let found = fault(&with("admin", &format!("control = \"{odd}\"")));
         assert_eq!(
             found,
-            format!("admin.control: found \"{odd}\"; allowed: a unix socket, as \"unix:/run/boundgate.sock\"")
+            format!(
+                "admin.control: found \"{odd}\"; allowed: a unix socket, as \"unix:/run/boundgate.sock\""
+            )
         );
     }
 }

@@ -49,7 +49,9 @@ impl Rig {
             reload: Box::new(move |_, _| next.lock().unwrap().take()),
             count_fetch: Arc::new(move |_, outcome| outcomes.lock().unwrap().push(outcome)),
             board: Arc::clone(&board),
-            introspections: crate::metrics::Registry::new(Vec::new(), Default::default()).introspections().clone(),
+            introspections: crate::metrics::Registry::new(Vec::new(), Default::default())
+                .introspections()
+                .clone(),
             call_timeout: calls::TIMEOUT,
         };
         let task = tokio::spawn(run(Arc::clone(&shared), commands, tools));
