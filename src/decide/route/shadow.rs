@@ -29,7 +29,9 @@ impl Routes {
     /// Every route that earlier ones shadow, in order.
     pub fn shadows(&self) -> Vec<Shadow> {
         let routes = self.routes.iter().enumerate();
-        routes.flat_map(|(index, route)| shadows(index, route, self.routes.get(..index).unwrap_or(&[]))).collect()
+        routes
+            .flat_map(|(index, route)| shadows(index, route, self.routes.get(..index).unwrap_or(&[])))
+            .collect()
     }
 }
 
@@ -71,7 +73,8 @@ fn methods<'a>(route: &'a Route, over: &[(usize, &'a Route)]) -> BTreeSet<Option
 
 impl Route {
     fn is_for(&self, method: Option<&str>) -> bool {
-        self.methods.is_empty() || method.is_some_and(|name| self.methods.iter().any(|own| own.as_str() == name))
+        self.methods.is_empty()
+            || method.is_some_and(|name| self.methods.iter().any(|own| own.as_str() == name))
     }
 }
 
@@ -81,7 +84,9 @@ impl Pattern {
         match (self, other) {
             (Pattern::Exact(this), Pattern::Exact(other)) => this == other,
             (Pattern::Exact(_), Pattern::Prefix(_)) => false,
-            (Pattern::Prefix(this), Pattern::Exact(other) | Pattern::Prefix(other)) => other.starts_with(this),
+            (Pattern::Prefix(this), Pattern::Exact(other) | Pattern::Prefix(other)) => {
+                other.starts_with(this)
+            }
         }
     }
 }
@@ -150,10 +155,7 @@ mod tests {
     #[test]
     fn a_public_prefix_that_takes_some_methods_of_a_protected_path_is_told() {
         assert_eq!(shadows(&["/a/* public GET", "/a/admin token"]), [opened(1, 0, &["GET"])]);
-        assert_eq!(
-            shadows(&["/a/* public HEAD GET", "/a/admin/* token GET POST"]),
-            [opened(1, 0, &["GET"])]
-        );
+        assert_eq!(shadows(&["/a/* public HEAD GET", "/a/admin/* token GET POST"]), [opened(1, 0, &["GET"])]);
         let first_match_decides = ["/a/* token GET", "/* public GET", "/a/admin token"];
         assert_eq!(shadows(&first_match_decides), []);
     }
