@@ -9,4 +9,4 @@ mod file;
 pub mod resolve;
 pub mod settings;
 
-pub use file::{show_size, show_time};
+pub use file::{reference, show_size, show_time};

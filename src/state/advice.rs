@@ -101,9 +101,9 @@ fn routes(routes: &Routes) -> Vec<String> {
         Shadow::Opened { route, by, methods } => {
             let methods: Vec<_> = methods.into_iter().collect();
             format!(
-                "{}: it asks for a token, but {} is public, because {} comes first",
+                "{}: it asks for a token, but {} requests are public, because {} comes first",
                 name(route),
-                methods.join(", "),
+                methods.join(" and "),
                 name(by)
             )
         }

@@ -82,7 +82,10 @@ fn issuer((issuer, policy): (&Issuer, &Arc<Policy>)) -> Section {
         .row("token_types", token_types(issuer.token_types))
         .row("leeway", show_time(issuer.leeway));
     section = match &issuer.keys {
-        KeySource::File(file) => section.row("keys", format!("{} ({keys} keys)", file.value.display())),
+        KeySource::File(file) => {
+            let keys = if keys == 1 { "1 key".to_owned() } else { format!("{keys} keys") };
+            section.row("keys", format!("{} ({keys})", file.value.display()))
+        }
         KeySource::Uri(uri) => section.row("keys", uri),
         KeySource::Discovered => section.row("keys", "discovered (RFC 8414, then OpenID Connect Discovery)"),
     };

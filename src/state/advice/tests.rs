@@ -97,7 +97,7 @@ fn a_route_in_the_shadow_of_another_is_told() {
     assert_eq!(
         advice,
         [
-            "routes[1] (/public/admin): it asks for a token, but GET is public, because routes[0] (/public/*) comes first",
+            "routes[1] (/public/admin): it asks for a token, but GET requests are public, because routes[0] (/public/*) comes first",
             "routes[2] (/public/a): it never matches: routes[0] (/public/*) comes first and matches all of it, \
              and is public though this rule asks for a token",
         ]
