@@ -25,6 +25,8 @@ use crate::serve::pipeline;
 
 /// Requests that one HTTP/2 connection may have open (RFC 9113 §5.1.2 recommends no less than 100).
 const STREAMS: u32 = 100;
+/// hyper's buffer may not be smaller; a smaller limit of heads is held where the request is decided.
+const SMALLEST_BUFFER: usize = 8192;
 /// How long a connection without a request stays open in a drain.
 const DRAIN_IDLE: Duration = Duration::from_secs(1);
 /// For the last words on a connection that is being closed.
@@ -52,7 +54,8 @@ pub(super) async fn run(hall: &Rc<Hall>, socket: TcpStream, peer: SocketAddr, cl
 async fn serve_http1(hall: &Hall, connection: Rc<Connection>, io: TokioIo<ClientIo>, limits: &Limits) {
     let for_service = connection.clone();
     let service = service_fn(move |request| pipeline::handle(for_service.clone(), request));
-    let mut http = http1::Builder::new().max_buf_size(limits.request_head).serve_connection(io, service);
+    let buffer = limits.request_head.max(SMALLEST_BUFFER);
+    let mut http = http1::Builder::new().max_buf_size(buffer).serve_connection(io, service);
     let mut end = End::new(hall, &connection);
     let outcome = std::future::poll_fn(|cx| {
         if end.poll(cx, || Pin::new(&mut http).graceful_shutdown()) {

@@ -51,7 +51,7 @@ async fn pass(
 ) -> Result<Response<forward::Answer>, Refusal> {
     let mut snapshot = connection.worker.snapshot();
     connection.admit(&snapshot.trust, unix_now())?;
-    if head.headers.len() > MAX_FIELDS {
+    if head.headers.len() > MAX_FIELDS || size(&head) > snapshot.settings.limits.request_head {
         return Err(Reason::HeadTooLarge.into());
     }
     headers::check_head(&head)?;
@@ -65,6 +65,15 @@ async fn pass(
     let permit = Permit::grant(&demand, token)?;
     exchange.granted();
     forward::forward(permit, Onward { connection, snapshot: &snapshot, path, head, body }, exchange).await
+}
+
+/// Bytes of a head as HTTP/1.1 writes it.
+fn size(head: &Parts) -> usize {
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let line = head.method.as_str().len() + target + " HTTP/1.1\r\n ".len();
+    head.headers
+        .iter()
+        .fold(line, |sum, (name, value)| sum + name.as_str().len() + value.len() + ": \r\n".len())
 }
 
 /// From the header fields to a token that this client may use now.
