@@ -244,7 +244,16 @@ const FORWARD: Section = Section {
             "the client's certificate as a header: none")
             .default("none"),
     ],
-    sections: &[Section { name: "claims", doc: "request header = claim: a literal top-level name first, else a path with dots", form: Form::Free, later: false, keys: &[], sections: &[] }],
+    sections: &[CLAIMS],
+};
+
+const CLAIMS: Section = Section {
+    name: "claims",
+    doc: "request header = claim: a literal top-level name first, else a path with dots",
+    form: Form::Free,
+    later: false,
+    keys: &[],
+    sections: &[],
 };
 
 const LIMITS: Section = Section {
