@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod architecture;
+mod metrics;
 mod oidc_provider;
 mod support;
+mod traces;
