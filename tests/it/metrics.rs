@@ -7,6 +7,7 @@ use crate::support::boundgate::Boundgate;
 use crate::support::client::Client;
 use crate::support::issuer::AUDIENCE;
 use crate::support::message::Message;
+use crate::support::process::eventually;
 use crate::support::server::{Answer, Server};
 use crate::support::world::{Config, World};
 
@@ -121,9 +122,9 @@ fn reloads_and_failed_fetches_are_counted() {
     boundgate.process.signal("HUP");
     let failed = [&format!("issuer=\"{}\"", world.issuer.name)[..], "outcome=\"failed\""];
     // A fetch that failed is tried again, and each is counted.
-    while boundgate.metric("boundgate_jwks_fetches_total", &failed) < 1.0 {
-        std::thread::sleep(std::time::Duration::from_millis(20)); // there is nothing that announces it
-    }
+    eventually("a failed fetch is counted", || {
+        boundgate.metric("boundgate_jwks_fetches_total", &failed) >= 1.0
+    });
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::support::boundgate::Boundgate;
 use crate::support::collector::{Collector, Span};
 use crate::support::curl::Curl;
 use crate::support::message::Message;
+use crate::support::process::eventually;
 use crate::support::server::{Answer, Server};
 use crate::support::world::{Config, World};
 
@@ -42,6 +43,12 @@ impl Traced {
     fn curl(&self, target: &str, arguments: &[&str]) -> Message {
         let token = self.world.issuer.token(&self.world.pki.client_a);
         curl(&self.world, &self.boundgate, target, Some(&token), arguments)
+    }
+
+    /// How many spans have ended so: `exported`, `failed`, `dropped`.
+    fn counted(&self, outcome: &str) -> usize {
+        let label = format!("outcome=\"{outcome}\"");
+        self.boundgate.metric("boundgate_trace_spans_total", &[&label]) as usize
     }
 
     /// Ends Boundgate, which sends what waits, and returns what has come.
@@ -312,13 +319,9 @@ fn a_collector_that_never_answers_costs_no_request_and_no_memory() {
     }
     drop(connection);
     // Two spans a request; a batch of at most the queue's size is on its way, a queue full of them waits, the rest is gone.
-    let spans = |outcome| {
-        let label = format!("outcome=\"{outcome}\"");
-        traced.boundgate.metric("boundgate_trace_spans_total", &[&label]) as usize
-    };
-    let dropped = spans("dropped");
-    assert!(dropped >= 2 * REQUESTS - 2 * QUEUE && dropped < 2 * REQUESTS, "{dropped}");
-    assert_eq!((spans("exported"), spans("failed")), (0, 0));
+    let dropped = traced.counted("dropped");
+    assert!((2 * REQUESTS - 2 * QUEUE..2 * REQUESTS).contains(&dropped), "{dropped}");
+    assert_eq!((traced.counted("exported"), traced.counted("failed")), (0, 0));
     assert!(traced.boundgate.stop().success(), "the end does not wait for it either");
     drop(leave);
 }
@@ -334,21 +337,37 @@ fn a_collector_that_is_gone_is_reported_once_and_so_is_its_return() {
     }));
     let config = world.config();
     let traced = Traced::with(world, &config, collector, &[("OTEL_BSP_SCHEDULE_DELAY", "10")]);
-    let counted = |outcome: &str| {
-        let label = format!("outcome=\"{outcome}\"");
-        while traced.boundgate.metric("boundgate_trace_spans_total", &[&label]) < 2.0 {
+    let ask_until = |outcome| {
+        eventually(outcome, || {
             assert_eq!(traced.curl("/", &[]).status(), 200);
-        }
+            traced.counted(outcome) >= 2
+        });
     };
-    counted("failed");
+    ask_until("failed");
     let line = traced.boundgate.log_line(|line| line["event"] == "traces cannot be exported");
     assert_eq!((&line["level"], &line["fault"]), (&"warn".into(), &"status 403".into()));
     refusing.store(false, Ordering::Release);
-    counted("exported");
+    ask_until("exported");
     traced.boundgate.log_line(|line| line["event"] == "traces are exported again");
     let lines = traced.boundgate.process.stdout.all();
     assert_eq!(lines.iter().filter(|line| line.contains("cannot be exported")).count(), 1);
     assert!(!lines.iter().any(|line| line.contains("secret")));
+}
+
+#[test]
+fn a_collector_that_closes_its_connections_loses_no_span() {
+    let world = World::new();
+    let closing = || Answer::status(200, "application/x-protobuf", "").close();
+    let (config, collector) = (world.config(), Collector(Server::http(move |_| closing())));
+    let traced = Traced::with(world, &config, collector, &[("OTEL_BSP_SCHEDULE_DELAY", "10")]);
+    for batch in 1..=3 {
+        assert_eq!(traced.curl("/", &[]).status(), 200);
+        eventually("the batch is exported", || traced.counted("exported") == 2 * batch);
+    }
+    assert_eq!(traced.counted("failed"), 0);
+    let (collector, spans) = traced.spans();
+    assert_eq!(spans.len(), 6);
+    assert!(collector.0.connections() >= 3);
 }
 
 #[test]
