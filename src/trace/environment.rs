@@ -51,6 +51,13 @@ pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Reading {
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
 const TIMEOUTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
+/// What would make an export fail for no visible reason if it were ignored in silence.
+const UNREAD: [&str; 4] = [
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
+];
 /// Ten minutes, as the environment writes it.
 const MILLISECONDS: RangeInclusive<u64> = 1..=600_000;
 /// Room for each span is made beforehand.
@@ -75,6 +82,11 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             }
         }
         let endpoint = self.endpoint()?;
+        for name in UNREAD.into_iter().filter(|name| self.text(name).is_some()).collect::<Vec<_>>() {
+            self.faults.push(format!(
+                "{name} is not read: the system's trust roots hold, without a client certificate"
+            ));
+        }
         let protocol = self.protocol()?;
         let timeout = self.number(TIMEOUTS, MILLISECONDS, 10_000);
         let timeout = timeout.min(self.number(["OTEL_BSP_EXPORT_TIMEOUT"], MILLISECONDS, 30_000));

@@ -122,6 +122,11 @@ fn what_is_not_understood_is_named_and_the_default_holds() {
         assert!(fault.starts_with(&format!("{name} = {value:?}: ")), "{fault}");
         assert_eq!(limits(&environment.unwrap()), limits(&faultless(&[])));
     }
+    let (environment, fault) = faulty(&[("OTEL_EXPORTER_OTLP_CERTIFICATE", "ca.pem")]);
+    assert!(
+        environment.is_some() && fault.starts_with("OTEL_EXPORTER_OTLP_CERTIFICATE is not read"),
+        "{fault}"
+    );
     for value in ["2", "-0.1", "NaN", "half"] {
         let variables = [("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", value)];
         let (environment, fault) = faulty(&variables);
