@@ -3,6 +3,8 @@
 
 mod architecture;
 mod check;
+mod metrics;
 mod oidc_provider;
 mod reference;
 mod support;
+mod traces;
