@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 
 use super::worker::{BOUNDS, Histogram};
-use super::{CacheOutcome, Handshake, Introspections, Outcome, Verdict, Worker};
+use super::{CacheOutcome, Handshake, Introspections, Outcome, SpanOutcome, Verdict, Worker};
 use crate::decide::refusal::Reason;
 
 /// A moment that a file tells: when its certificate expires, or when its CRL is due for renewal.
@@ -34,6 +34,7 @@ pub struct Registry {
     jwks_fetches: Family<[(&'static str, String); 2], Counter>,
     reloads: Family<[(&'static str, &'static str); 1], Counter>,
     introspections: Arc<Introspections>,
+    spans: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
 impl Registry {
@@ -48,6 +49,10 @@ impl Registry {
         let reloads = Family::default();
         for outcome in Outcome::ALL {
             drop(Family::<_, Counter>::get_or_create(&reloads, &[("outcome", outcome.name())]));
+        }
+        let spans = Family::default();
+        for outcome in SpanOutcome::ALL {
+            drop(Family::<_, Counter>::get_or_create(&spans, &[("outcome", outcome.name())]));
         }
 
         let mut text = prometheus_client::registry::Registry::with_prefix("boundgate");
@@ -71,9 +76,14 @@ impl Registry {
             "Log lines dropped because standard output did not keep up",
             log_dropped,
         );
+        text.register(
+            "trace_spans",
+            "Spans of traces; failed: the collector did not take them, dropped: too many waited for it",
+            spans.clone(),
+        );
         text.register_collector(Box::new(Sum(workers.clone())));
         text.register_collector(Box::new(files.clone()));
-        Registry { text, workers, files, jwks_fetches, reloads, introspections }
+        Registry { text, workers, files, jwks_fetches, reloads, spans, introspections }
     }
 
     /// The workers whose counters are summed.
@@ -101,6 +111,11 @@ impl Registry {
     /// A reload ended.
     pub fn reload(&self, outcome: Outcome) {
         self.reloads.get_or_create(&[("outcome", outcome.name())]).inc();
+    }
+
+    /// Counts spans of traces that end in this way.
+    pub fn spans(&self, outcome: SpanOutcome) -> Counter {
+        self.spans.get_or_create(&[("outcome", outcome.name())]).clone()
     }
 
     /// Replaces the certificates that are in force and when they expire.

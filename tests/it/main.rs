@@ -2,7 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod architecture;
+mod check;
 mod introspection;
+mod metrics;
 mod oidc_provider;
+mod reference;
 mod revocation;
 mod support;
+mod traces;

@@ -204,12 +204,6 @@ impl Flights {
         self.open.retain(|_, id| all.get(id).is_some_and(|flight| flight.client.is_none()));
     }
 
-    /// How many look-ups there are.
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.all.len()
-    }
-
     fn relieve(&mut self, client: Client, ease: impl FnOnce(&mut Load)) {
         if let Some(load) = self.clients.get_mut(&client) {
             ease(load);
