@@ -121,12 +121,12 @@ pub(super) fn is_jwt(token: Token<'_>) -> bool {
     header.starts_with(b"{") && header.ends_with(b"}")
 }
 
-/// Base64url with whatever padding and unused bits.
+/// Base64url with whatever unused bits; padding inside a token is none of a `b64token`.
 const FORGIVING: GeneralPurpose = GeneralPurpose::new(
     &alphabet::URL_SAFE,
     GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone),
 );
 
 /// A JWS in compact serialization (RFC 7515 §7.1), decoded.

@@ -223,6 +223,3 @@ pub(super) async fn run(shared: Arc<Shared>, mut questions: Questions, tools: To
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
