@@ -3,5 +3,6 @@
 mod answers;
 mod failures;
 mod kinds;
+mod oidc;
 mod sharing;
 pub(crate) mod stage;
