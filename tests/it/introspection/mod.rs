@@ -2,6 +2,7 @@
 
 mod answers;
 mod failures;
+mod flood;
 mod kinds;
 mod oidc;
 mod sharing;

@@ -14,7 +14,8 @@ use super::stage::{passed, refused, until};
 
 const BASIC: &str = "client_id = \"resource-server\"\nclient_secret = \"resource-server-secret\"\n";
 const POST: &str = "client_id = \"resource-server-post\"\nclient_secret_file = \"secret\"\nclient_auth = \"client_secret_post\"\n";
-const JWT: &str = "client_id = \"resource-server-jwt\"\nclient_auth = \"private_key_jwt\"\nkey_id = \"resource-server\"\n";
+const JWT: &str =
+    "client_id = \"resource-server-jwt\"\nclient_auth = \"private_key_jwt\"\nkey_id = \"resource-server\"\n";
 const TLS: &str = "client_id = \"resource-server-tls\"\nclient_auth = \"tls_client_auth\"\n";
 
 struct Run {
@@ -31,11 +32,10 @@ impl Run {
         let api = Server::http(|_| Answer::ok("hello"));
         fs::write(pki.path().join("secret"), "resource-server-secret\n").unwrap();
         let sections = introspection(&pki);
-        let issuer = format!(
-            "issuer = \"{}\"\naudiences = [\"{OPAQUE}\"]\nca = \"ca.pem\"\n{sections}",
-            oidc.issuer
-        );
-        let config = Config { issuer, admin: "control = \"unix:control.sock\"".to_owned(), ..Config::new(&api) };
+        let issuer =
+            format!("issuer = \"{}\"\naudiences = [\"{OPAQUE}\"]\nca = \"ca.pem\"\n{sections}", oidc.issuer);
+        let config =
+            Config { issuer, admin: "control = \"unix:control.sock\"".to_owned(), ..Config::new(&api) };
         let boundgate = Boundgate::start(pki.path(), &config);
         Some(Run { pki, oidc, api, boundgate })
     }
@@ -55,7 +55,8 @@ impl Run {
             let ready = self.boundgate.ask("/readyz").unwrap().json();
             ready["issuers"][0]["keys"].as_u64() > Some(0) && ready["issuers"][0]["introspection"] == "usable"
         });
-        let [a, b] = [&self.pki.client_a, &self.pki.client_b].map(|id| Client::new(&self.pki.authority, Some(id)));
+        let [a, b] =
+            [&self.pki.client_a, &self.pki.client_b].map(|id| Client::new(&self.pki.authority, Some(id)));
         let token = self.token();
         assert!(!token.contains('.'), "opaque: {token}");
         assert_eq!(self.verdict(&a, &token), passed());
@@ -125,7 +126,11 @@ fn forget(run: &Run, body: &str) {
     use std::io::{BufReader, Write as _};
     let mut stream = BufReader::new(UnixStream::connect(run.pki.path().join("control.sock")).unwrap());
     let length = body.len();
-    write!(stream.get_mut(), "POST /revocations HTTP/1.1\r\nHost: b\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+    write!(
+        stream.get_mut(),
+        "POST /revocations HTTP/1.1\r\nHost: b\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
     let answer = super::super::support::message::read_response(&mut stream).unwrap();
     assert_eq!(answer.json()["dropped"], 1, "{}", answer.text());
 }
