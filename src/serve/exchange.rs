@@ -102,6 +102,11 @@ impl Exchange {
         self.note = Some(note.into());
     }
 
+    /// Whether the answer is to have no content (RFC 9110 §9.3.2).
+    pub(crate) fn wants_no_content(&self) -> bool {
+        self.method == Method::HEAD
+    }
+
     /// Whether the connection carries several requests at once (HTTP/2).
     pub(crate) fn multiplexed(&self) -> bool {
         self.connection.multiplexed
