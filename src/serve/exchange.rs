@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::Method;
 
-use super::clock::{Delivery, ExchangeGuard};
+use super::clock::{Delivery, ExchangeGuard, Expiry};
 use super::ids::RequestId;
 use super::worker::Connection;
 use crate::decide::refusal::{Reason, Refusal};
@@ -120,7 +120,9 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if self.status == 0 {
+        if self.reason.is_none() && self.connection.clock.expired() == Some(Expiry::Stall) {
+            self.broke_off(Reason::ClientTimeout, "the client did not read on");
+        } else if self.status == 0 {
             self.note = Some("the client left before the answer".into());
             if !self.granted {
                 self.reason = Some(Reason::ClientTimeout);
