@@ -1,6 +1,10 @@
 //! The whole of Boundgate from outside: the real binary between real clients and scripted servers, all on loopback.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod answers;
 mod architecture;
+mod handshake;
+mod limits;
 mod oidc_provider;
 mod support;
+mod tokens;
