@@ -1,6 +1,7 @@
 //! One connection: hyper's HTTP/1.1 or HTTP/2 with our limits, ended by its clock, by a drain, or by a certificate that is no
 //! longer admitted.
 
+use std::error::Error as _;
 use std::future::Future;
 use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
@@ -102,7 +103,7 @@ async fn serve_http2(hall: &Hall, connection: Rc<Connection>, io: TokioIo<Client
     })
     .await;
     if let Some(Err(error)) = outcome {
-        tracing::debug!(peer = %connection.peer(), %error, "HTTP/2 connection ended");
+        note_unreadable_frames(&connection, &error);
     }
     if connection.clock().expired() == Some(Expiry::Head) {
         note(&connection, Reason::ClientTimeout, "the head did not arrive in time");
@@ -149,6 +150,16 @@ fn note_unreadable(connection: &Connection, error: &hyper::Error) {
         note(connection, Reason::RequestMalformed, "the HTTP parser could not read it");
     } else {
         tracing::debug!(peer = %connection.peer(), %error, "HTTP/1 connection ended");
+    }
+}
+
+/// h2 has answered what it could not read with GOAWAY (RFC 9113 §5.4.1); here it is counted and logged.
+fn note_unreadable_frames(connection: &Connection, error: &hyper::Error) {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
+    if cause.is_some_and(|cause| cause.is_go_away() && cause.is_library()) {
+        note(connection, Reason::RequestMalformed, "what the client sent is not HTTP/2");
+    } else {
+        tracing::debug!(peer = %connection.peer(), %error, "HTTP/2 connection ended");
     }
 }
 

@@ -1,6 +1,5 @@
 //! `[limits]`: who is slow, silent or one too many is cut off; who waits for a slow API is not.
 
-mod frames;
 mod http2;
 
 use std::fs;
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::support::boundgate::Boundgate;
 use super::support::client::Client;
+use super::support::frames::Raw;
 use super::support::pki::Authority;
 use super::support::process::PATIENCE;
 use super::support::server::{Answer, Server};
@@ -38,6 +38,11 @@ fn hello() -> Server {
 }
 
 impl Stage {
+    /// A client that speaks HTTP/2 frame by frame.
+    fn raw(&self, settings: &[(u16, u32)]) -> Raw {
+        Raw::connect(&self.client, self.boundgate.address, settings)
+    }
+
     /// Replaces the authority of clients by one that has issued no certificate here.
     fn trust_another_authority(&self) {
         let next = Authority::new(self.world.pki.path(), "next-ca");

@@ -6,6 +6,7 @@ use std::cell::Cell;
 use super::{Form, refused, row};
 use crate::support::boundgate::Boundgate;
 use crate::support::client::Client;
+use crate::support::frames::{self, Raw};
 use crate::support::h2::H2;
 use crate::support::world::{Config, World};
 
@@ -162,4 +163,31 @@ fn over_http2_a_head_above_request_head_is_431_too() {
     assert_eq!(get(14 << 10).status(), 200, "what fits passes");
     assert_eq!(get(40 << 10).status(), 431, "so large that HTTP/2 answers by itself");
     assert_eq!(stage.world.api.requests().len(), 1);
+}
+
+/// RFC 9113 §5.4.1: a connection error is answered with GOAWAY; it is counted and logged like what HTTP/1.1 cannot read.
+#[test]
+fn what_http2_cannot_read_ends_the_connection() {
+    let stage = stage("");
+    let address = stage.boundgate.address;
+    let attacks: [fn(&mut Raw); 4] = [
+        |raw| raw.0.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap(), // no preface (§3.4)
+        |raw| raw.send(frames::DATA, 0, 0, b"x").unwrap(), // data on the connection (§6.1)
+        |raw| raw.send(frames::HEADERS, 5, 1, &[0xff; 20]).unwrap(), // no field in the table (RFC 7541 §2.3.3)
+        |raw| raw.send(frames::HEADERS, 5, 2, &frames::block("GET", "x")).unwrap(), // a server's stream (§5.1.1)
+    ];
+    for (index, attack) in attacks.iter().enumerate() {
+        let mut raw = match index {
+            0 => Raw::connect_silently(&stage.client, address),
+            _ => Raw::connect(&stage.client, address, &[]),
+        };
+        attack(&mut raw);
+        let said_so = raw.rest().iter().any(|frame| frame.kind == frames::GOAWAY);
+        assert!(said_so || index == 0, "attack {index}"); // to a peer that speaks no HTTP/2 it may be left out (§3.4)
+        drop(raw);
+        let labels = ["decision=\"refused\"", "reason=\"request-malformed\""];
+        stage.boundgate.wait_for_metric("boundgate_requests_total", &labels, (index + 1) as f64);
+    }
+    stage.boundgate.log_line(|line| line["reason"] == "request-malformed" && line["status"] == 400);
+    assert_eq!(stage.world.api.requests(), []);
 }

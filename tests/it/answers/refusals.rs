@@ -172,6 +172,29 @@ fn a_token_in_a_form_is_no_token() {
     assert_eq!(world.api.requests(), []);
 }
 
+/// One identifier for the answer, the API and the log, and it is ours.
+#[test]
+fn an_accepted_request_has_one_identifier_everywhere() {
+    let world = World::new();
+    let (boundgate, clients) = (start(&world), Clients::of(&world));
+    let good = world.issuer.token(&world.pki.client_a);
+    let mut case = with("", &good);
+    case.fields.push(("x-request-id", "the-clients-own".to_owned()));
+    let mut connection = clients.get(Who::A).connect(boundgate.address).unwrap();
+    let mut h2 = H2::connect(clients.get(Who::A), boundgate.address).unwrap();
+    let answers = [h1(&mut connection, "GET", &case, ""), h2.send(h2_request("GET", &case, None)).unwrap()];
+    for (answer, heard) in answers.iter().zip(world.api.requests()) {
+        assert_eq!((answer.status(), answer.text()), (200, "hello"));
+        let id = answer.value("x-request-id").unwrap();
+        assert_eq!(heard.value("x-request-id"), Some(id));
+        let line = boundgate.log_line(|line| line["request_id"] == id);
+        assert_eq!((&line["decision"], &line["reason"]), (&"accepted".into(), &serde_json::Value::Null));
+    }
+    assert_ne!(answers[0].value("x-request-id"), answers[1].value("x-request-id"));
+    let labels = ["decision=\"accepted\"", "reason=\"none\""];
+    assert_eq!(boundgate.metric("boundgate_requests_total", &labels), 2.0);
+}
+
 /// `rest` is what follows the fields: further ones, the empty line, a body; "" is the empty line alone.
 fn h1(connection: &mut Connection, method: &str, case: &Case, rest: &str) -> Message {
     let fields: String = case.fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();

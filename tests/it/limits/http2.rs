@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
-use super::frames::{DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Raw, SETTINGS, WINDOW_UPDATE, block};
 use super::{ALL_SHORT, after_a_second, halting, hello, large, stage};
+use crate::support::frames::{
+    DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, SETTINGS, WINDOW_UPDATE, block,
+};
 use crate::support::h2::H2;
 
 /// RFC 9113 §6.5.2
@@ -12,7 +14,7 @@ const INITIAL_WINDOW_SIZE: u16 = 0x4;
 #[test]
 fn head_timeout_ends_a_header_block_that_never_ends() {
     let stage = stage("head_timeout = \"1s\"", hello());
-    let mut raw = Raw::connect(&stage, &[]);
+    let mut raw = stage.raw(&[]);
     raw.read_until(SETTINGS).unwrap();
     let start = Instant::now();
     raw.send(HEADERS, END_STREAM, 1, &block("GET", &stage.token)).unwrap(); // without END_HEADERS
@@ -25,7 +27,7 @@ fn head_timeout_ends_a_header_block_that_never_ends() {
 #[test]
 fn head_timeout_ends_one_among_streams_that_work() {
     let stage = stage("head_timeout = \"1s\"", halting());
-    let mut raw = Raw::connect(&stage, &[]);
+    let mut raw = stage.raw(&[]);
     raw.send(HEADERS, END_STREAM | END_HEADERS, 1, &block("GET", &stage.token)).unwrap();
     assert_eq!(raw.read_until(DATA).unwrap().payload, b"one");
     raw.send(HEADERS, END_STREAM, 3, &block("GET", &stage.token)).unwrap();
@@ -37,8 +39,8 @@ fn head_timeout_ends_one_among_streams_that_work() {
 #[test]
 fn idle_timeout_ends_a_connection_without_streams() {
     let stage = stage("idle_timeout = \"1s\"", hello());
-    let mut used = Raw::connect(&stage, &[]);
-    let mut unused = Raw::connect(&stage, &[]);
+    let mut used = stage.raw(&[]);
+    let mut unused = stage.raw(&[]);
     used.send(HEADERS, END_STREAM | END_HEADERS, 1, &block("GET", &stage.token)).unwrap();
     assert_eq!(used.read_until(DATA).unwrap().payload, b"hello");
     let start = Instant::now();
@@ -52,7 +54,7 @@ fn idle_timeout_ends_a_connection_without_streams() {
 #[test]
 fn a_silent_client_whose_certificate_is_no_longer_admitted_is_cut_off() {
     let stage = stage("", hello());
-    let mut raw = Raw::connect(&stage, &[]);
+    let mut raw = stage.raw(&[]);
     raw.send(HEADERS, END_STREAM | END_HEADERS, 1, &block("GET", &stage.token)).unwrap();
     assert_eq!(raw.read_until(DATA).unwrap().payload, b"hello");
     stage.trust_another_authority();
@@ -66,7 +68,7 @@ fn a_silent_client_whose_certificate_is_no_longer_admitted_is_cut_off() {
 #[test]
 fn stall_timeout_ends_a_body_that_stops() {
     let stage = stage("stall_timeout = \"1s\"", hello());
-    let mut raw = Raw::connect(&stage, &[]);
+    let mut raw = stage.raw(&[]);
     let start = Instant::now();
     raw.send(HEADERS, END_HEADERS, 1, &block("POST", &stage.token)).unwrap();
     raw.send(DATA, 0, 1, b"half").unwrap();
@@ -83,7 +85,7 @@ fn stall_timeout_ends_a_body_that_stops() {
 #[test]
 fn stall_timeout_ends_an_answer_behind_a_window_that_is_never_opened() {
     let stage = stage("stall_timeout = \"1s\"", hello());
-    let mut raw = Raw::connect(&stage, &[(INITIAL_WINDOW_SIZE, 0)]);
+    let mut raw = stage.raw(&[(INITIAL_WINDOW_SIZE, 0)]);
     let start = Instant::now();
     raw.send(HEADERS, END_STREAM | END_HEADERS, 1, &block("GET", &stage.token)).unwrap();
     assert!(raw.rest().iter().all(|frame| frame.kind != DATA));
@@ -94,7 +96,7 @@ fn stall_timeout_ends_an_answer_behind_a_window_that_is_never_opened() {
 #[test]
 fn stall_timeout_ends_an_answer_behind_a_window_that_is_opened_no_further() {
     let stage = stage("stall_timeout = \"1s\"", large());
-    let mut raw = Raw::connect(&stage, &[]);
+    let mut raw = stage.raw(&[]);
     raw.send(HEADERS, END_STREAM | END_HEADERS, 1, &block("GET", &stage.token)).unwrap();
     let read: usize = raw.rest().iter().filter(|f| f.kind == DATA).map(|f| f.payload.len()).sum();
     assert_eq!(read, 65_535, "the window of the start (RFC 9113 §6.9.2)");
@@ -104,7 +106,7 @@ fn stall_timeout_ends_an_answer_behind_a_window_that_is_opened_no_further() {
 #[test]
 fn a_window_that_is_opened_in_time_is_no_stall() {
     let stage = stage("stall_timeout = \"5s\"", hello());
-    let mut raw = Raw::connect(&stage, &[(INITIAL_WINDOW_SIZE, 0)]);
+    let mut raw = stage.raw(&[(INITIAL_WINDOW_SIZE, 0)]);
     raw.send(HEADERS, END_STREAM | END_HEADERS, 1, &block("GET", &stage.token)).unwrap();
     raw.read_until(HEADERS).unwrap();
     for letter in "hello".chars() {

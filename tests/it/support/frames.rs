@@ -1,50 +1,54 @@
 //! HTTP/2 frame by frame (RFC 9113 §4.1), for clients that do not behave.
 
 use std::io::{self, Read as _};
+use std::net::SocketAddr;
 
-use crate::limits::Stage;
-use crate::support::client::{Client, Connection};
+use super::client::{Client, Connection};
 
-pub(super) const DATA: u8 = 0x0;
-pub(super) const HEADERS: u8 = 0x1;
-pub(super) const SETTINGS: u8 = 0x4;
-pub(super) const GOAWAY: u8 = 0x7;
-pub(super) const WINDOW_UPDATE: u8 = 0x8;
+pub(crate) const DATA: u8 = 0x0;
+pub(crate) const HEADERS: u8 = 0x1;
+pub(crate) const SETTINGS: u8 = 0x4;
+pub(crate) const GOAWAY: u8 = 0x7;
+pub(crate) const WINDOW_UPDATE: u8 = 0x8;
 
-pub(super) const END_STREAM: u8 = 0x1;
-pub(super) const END_HEADERS: u8 = 0x4;
+pub(crate) const END_STREAM: u8 = 0x1;
+pub(crate) const END_HEADERS: u8 = 0x4;
 
 /// A frame as it was read.
 #[derive(Debug)]
-pub(super) struct Frame {
-    pub(super) kind: u8,
-    pub(super) stream: u32,
-    pub(super) payload: Vec<u8>,
+pub(crate) struct Frame {
+    pub(crate) kind: u8,
+    pub(crate) stream: u32,
+    pub(crate) payload: Vec<u8>,
 }
 
 /// A client that says what it is told to and never answers a frame.
-pub(super) struct Raw(Connection);
+pub(crate) struct Raw(pub(crate) Connection);
 
 impl Raw {
     /// Connects and sends the preface and these settings (identifier and value).
-    pub(super) fn connect(stage: &Stage, settings: &[(u16, u32)]) -> Raw {
-        let mut config = (*stage.client.config).clone();
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let connection = Client { config: config.into() }.connect(stage.boundgate.address).unwrap();
-        let mut raw = Raw(connection);
+    pub(crate) fn connect(client: &Client, address: SocketAddr, settings: &[(u16, u32)]) -> Raw {
+        let mut raw = Raw::connect_silently(client, address);
         raw.0.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
         let entry = |&(id, value): &(u16, u32)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat();
         raw.send(SETTINGS, 0, 0, &settings.iter().flat_map(entry).collect::<Vec<_>>()).unwrap();
         raw
     }
 
-    pub(super) fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> io::Result<()> {
+    /// Agrees on HTTP/2 and says nothing.
+    pub(crate) fn connect_silently(client: &Client, address: SocketAddr) -> Raw {
+        let mut config = (*client.config).clone();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Raw(Client { config: config.into() }.connect(address).unwrap())
+    }
+
+    pub(crate) fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> io::Result<()> {
         let length = &(payload.len() as u32).to_be_bytes()[1..];
         self.0.send([length, &[kind, flags], &stream.to_be_bytes(), payload].concat())
     }
 
     /// The next frame; an error once the server has closed.
-    pub(super) fn read(&mut self) -> io::Result<Frame> {
+    pub(crate) fn read(&mut self) -> io::Result<Frame> {
         let mut head = [0; 9];
         self.0.stream.read_exact(&mut head)?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
@@ -55,7 +59,7 @@ impl Raw {
     }
 
     /// The next frame of this kind; what comes before it is passed over.
-    pub(super) fn read_until(&mut self, kind: u8) -> io::Result<Frame> {
+    pub(crate) fn read_until(&mut self, kind: u8) -> io::Result<Frame> {
         loop {
             let frame = self.read()?;
             if frame.kind == kind {
@@ -65,13 +69,13 @@ impl Raw {
     }
 
     /// Everything up to the end of the connection.
-    pub(super) fn rest(&mut self) -> Vec<Frame> {
+    pub(crate) fn rest(&mut self) -> Vec<Frame> {
         std::iter::from_fn(|| self.read().ok()).collect()
     }
 }
 
 /// The header block of a request for `/` (RFC 7541 §6: indexed fields, and literals that are not indexed).
-pub(super) fn block(method: &str, token: &str) -> Vec<u8> {
+pub(crate) fn block(method: &str, token: &str) -> Vec<u8> {
     let mut block = vec![0x80 | if method == "GET" { 2 } else { 3 }, 0x80 | 4, 0x80 | 7];
     literal(&mut block, 1, "localhost");
     literal(&mut block, 23, &format!("Bearer {token}"));
