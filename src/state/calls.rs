@@ -10,10 +10,10 @@ use std::{fmt, io};
 use http::header::{ACCEPT, CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue};
 use reqwest::{Client, Response, Url, redirect};
-use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::snapshot::CallMaterial;
+use super::tls::provider;
 
 /// How long a call may take, from the connection to the last byte of the answer.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
@@ -139,7 +139,7 @@ fn tls_config(material: &CallMaterial) -> Result<ClientConfig, rustls::Error> {
     for root in &material.roots {
         Arc::make_mut(&mut roots).add(root.clone())?;
     }
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots);
     let mut config = match &material.identity {

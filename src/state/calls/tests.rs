@@ -6,8 +6,9 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::state::fixture::Ca;
 use crate::state::fixture::server::{Reply, Server};
+use crate::state::fixture::{call_material, loopback, server_tls};
+use crate::state::pki::Authority;
 
 const NOTHING: CallMaterial = CallMaterial { roots: Vec::new(), identity: None };
 const SHORT: Duration = Duration::from_millis(400);
@@ -136,12 +137,11 @@ async fn refused_and_broken_connections_and_what_is_no_http_are_told_apart() {
 
 #[tokio::test]
 async fn a_server_is_trusted_by_the_issuers_own_root_only() {
-    let ca = Ca::new();
+    let ca = Authority::root("servers");
     for alpn in [&["http/1.1"][..], &["h2"], &[]] {
-        let server = Server::tls(ca.server(None, alpn)).await;
+        let server = Server::tls(server_tls(&ca, None, alpn)).await;
         server.set("/doc", Reply::ok("hello"));
-        let material = CallMaterial { roots: vec![ca.certificate()], identity: None };
-        let trusting = Caller::new(&material, TIMEOUT).unwrap();
+        let trusting = Caller::new(&call_material(Some(&ca), None), TIMEOUT).unwrap();
         assert_eq!(get(&trusting, &server.url("/doc")).await.unwrap(), "hello");
         let version = server.seen()[0].version();
         assert_eq!(version == http::Version::HTTP_2, alpn == ["h2"]);
@@ -155,16 +155,15 @@ async fn a_server_is_trusted_by_the_issuers_own_root_only() {
 #[tokio::test]
 async fn a_server_that_asks_for_a_certificate_gets_that_of_issuers_tls() {
     // RFC 8705 §2: the client authenticates with its certificate.
-    let (ca, clients) = (Ca::new(), Ca::new());
-    let material = |identity| CallMaterial { roots: vec![ca.certificate()], identity };
+    let (ca, clients) = (Authority::root("servers"), Authority::root("clients"));
+    let caller = |holder| Caller::new(&call_material(Some(&ca), holder), TIMEOUT).unwrap();
+    let (admitted, unknown) = (loopback(&clients), loopback(&Authority::root("others")));
     for alpn in ["http/1.1", "h2"] {
-        let server = Server::tls(ca.server(Some(&clients), &[alpn])).await;
+        let server = Server::tls(server_tls(&ca, Some(&clients), &[alpn])).await;
         server.set("/doc", Reply::ok("hello"));
-        let with = Caller::new(&material(Some(clients.issue(&["boundgate"]))), TIMEOUT).unwrap();
-        assert_eq!(get(&with, &server.url("/doc")).await.unwrap(), "hello");
-        for identity in [None, Some(Ca::new().issue(&["boundgate"]))] {
-            let without = Caller::new(&material(identity), TIMEOUT).unwrap();
-            let error = get(&without, &server.url("/doc")).await.unwrap_err();
+        assert_eq!(get(&caller(Some(&admitted)), &server.url("/doc")).await.unwrap(), "hello");
+        for holder in [None, Some(&unknown)] {
+            let error = get(&caller(holder), &server.url("/doc")).await.unwrap_err();
             assert_eq!(error.outcome(), "tls", "{error}");
         }
     }
@@ -172,10 +171,9 @@ async fn a_server_that_asks_for_a_certificate_gets_that_of_issuers_tls() {
 
 #[test]
 fn a_key_that_is_not_the_certificates_is_an_error() {
-    let ca = Ca::new();
-    let (chain, _) = ca.issue(&["a"]);
-    let (_, key) = ca.issue(&["b"]);
-    let material = CallMaterial { roots: Vec::new(), identity: Some((chain, key)) };
+    let ca = Authority::root("servers");
+    let identity = Some((loopback(&ca).chain, loopback(&ca).key_der()));
+    let material = CallMaterial { roots: Vec::new(), identity };
     assert_eq!(Caller::new(&material, TIMEOUT).unwrap_err().outcome(), "tls");
 }
 

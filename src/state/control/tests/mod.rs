@@ -10,10 +10,11 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::*;
 use crate::config::settings::Issuer;
+use crate::state::fixture::issuers::issuer;
 use crate::state::fixture::server::{Reply, Server};
-use crate::state::fixture::snapshot::{file, issuer, material, snapshot};
-use crate::state::fixture::{Ca, jwk, jwks, metadata};
-use crate::state::snapshot::CallMaterial;
+use crate::state::fixture::{jwk, jwks, loopback, metadata, server_tls};
+use crate::state::folder::Folder;
+use crate::state::pki::Authority;
 use crate::state::status::{IssuerStatus, Usability};
 
 const JWKS: &str = "/jwks";
@@ -25,8 +26,9 @@ struct Rig {
     board: Arc<Board>,
     /// The outcomes of fetches.
     counted: Arc<Mutex<Vec<&'static str>>>,
+    folder: Folder,
     /// What the next look at the files finds.
-    files: Arc<Mutex<Option<Snapshot>>>,
+    found: Arc<Mutex<Option<Snapshot>>>,
     task: JoinHandle<()>,
 }
 
@@ -37,25 +39,25 @@ impl Drop for Rig {
 }
 
 impl Rig {
-    fn new(issuers: Vec<(Issuer, Arc<CallMaterial>)>) -> Rig {
-        let shared = Arc::new(Shared::new(snapshot(issuers, None)));
+    fn new(folder: Folder, issuers: Vec<Issuer>) -> Rig {
+        let shared = Arc::new(Shared::new(folder.load_with(issuers, None)));
         let (control, commands) = Control::new(Arc::clone(&shared));
-        let (counted, files, board) =
+        let (counted, found, board) =
             (Arc::<Mutex<Vec<_>>>::default(), Arc::<Mutex<Option<Snapshot>>>::default(), Arc::default());
-        let (outcomes, found) = (Arc::clone(&counted), Arc::clone(&files));
+        let (outcomes, next) = (Arc::clone(&counted), Arc::clone(&found));
         let tools = Tools {
-            reload: Box::new(move |_, _| found.lock().unwrap().take()),
+            reload: Box::new(move |_, _| next.lock().unwrap().take()),
             count_fetch: Arc::new(move |_, outcome| outcomes.lock().unwrap().push(outcome)),
             board: Arc::clone(&board),
             call_timeout: calls::TIMEOUT,
         };
         let task = tokio::spawn(run(Arc::clone(&shared), commands, tools));
-        Rig { control, shared, board, counted, files, task }
+        Rig { control, shared, board, counted, folder, found, task }
     }
 
     /// One issuer, with its keys at `JWKS` of that server, which have been fetched.
     async fn ready(server: &Server) -> Rig {
-        let rig = Rig::new(vec![(at(server), material())]);
+        let rig = Rig::new(Folder::new(), vec![at(server)]);
         rig.until(|rig| rig.keys(0).is_some()).await;
         rig
     }
@@ -97,14 +99,18 @@ impl Rig {
 }
 
 fn at(server: &Server) -> Issuer {
-    issuer("https://as", KeySource::Uri(server.url(JWKS)))
+    named("https://as", server, JWKS)
+}
+
+fn named(name: &str, server: &Server, path: &str) -> Issuer {
+    issuer(name, KeySource::Uri(server.url(path)))
 }
 
 #[tokio::test]
 async fn keys_are_fetched_at_the_start_and_published() {
     let server = Server::plain().await;
     server.set(JWKS, Reply::ok(jwks(&[&jwk("a"), &jwk("b")])));
-    let rig = Rig::new(vec![(at(&server), material())]);
+    let rig = Rig::new(Folder::new(), vec![at(&server)]);
     let before = rig.generation(0);
     assert_eq!((rig.keys(0), rig.board.has_been_usable()), (None, false));
 
@@ -197,13 +203,9 @@ async fn fifty_requests_with_unknown_keys_cause_four_fetches_and_wait_for_no_mor
 
 #[tokio::test]
 async fn a_request_waits_no_longer_than_a_call_may_take() {
-    let shared = Arc::new(Shared::new(snapshot(
-        vec![
-            (issuer("https://as", KeySource::Discovered), material()),
-            (issuer("https://b", file()), material()),
-        ],
-        None,
-    )));
+    let folder = Folder::new();
+    let issuers = vec![issuer("https://as", KeySource::Discovered), folder.issuer("https://b")];
+    let shared = Arc::new(Shared::new(folder.load_with(issuers, None)));
     let generation = |issuer: usize| shared.load().issuers[issuer].keys.generation;
     let (control, commands) = Control::new(Arc::clone(&shared));
     let begun = Instant::now();
@@ -247,14 +249,13 @@ async fn a_worker_asks_from_its_own_runtime() {
 
 #[tokio::test]
 async fn an_issuer_that_demands_a_certificate_gets_ours() {
-    let (ca, clients) = (Ca::new(), Ca::new());
-    let server = Server::tls(ca.server(Some(&clients), &["h2", "http/1.1"])).await;
+    let (ca, clients) = (Authority::root("servers"), Authority::root("clients"));
+    let server = Server::tls(server_tls(&ca, Some(&clients), &["h2", "http/1.1"])).await;
     server.set(JWKS, Reply::ok(jwks(&[&jwk("a")])));
-    let identity = Some(clients.issue(&["boundgate"]));
-    let rig = Rig::new(vec![
-        (at(&server), Arc::new(CallMaterial { roots: vec![ca.certificate()], identity })),
-        (issuer("https://b", KeySource::Uri(server.url(JWKS))), material()),
-    ]);
+    let folder = Folder::new();
+    let ours = folder.with_tls(at(&server), &ca, Some(&loopback(&clients)));
+    let without = folder.with_tls(named("https://b", &server, JWKS), &ca, None);
+    let rig = Rig::new(folder, vec![ours, without]);
     rig.until(|rig| rig.keys(0).is_some() && rig.counted().contains(&"tls")).await;
     assert_eq!(rig.keys(1), None);
 }
@@ -265,16 +266,20 @@ async fn keys_are_discovered_and_their_place_is_read_again_after_a_failure_only(
     let server = Server::plain().await;
     let name = server.url("/tenant");
     server.set(OPENID, Reply::ok(metadata(&name, &server.url(JWKS))));
-    server.set(JWKS, Reply::ok(jwks(&[&jwk("a")])));
-    let rig = Rig::new(vec![(issuer(&name, KeySource::Discovered), material())]);
+    server.set(JWKS, Reply::ok(jwks(&[&jwk("a")])).header("etag", "\"1\""));
+    let rig = Rig::new(Folder::new(), vec![issuer(&name, KeySource::Discovered)]);
     rig.until(|rig| rig.keys(0) == Some(1)).await;
     rig.refresh().await;
     assert_eq!((server.hits(OPENID), server.hits(JWKS)), (1, 2));
 
     server.set(OPENID, Reply::ok(metadata(&name, &server.url("/moved"))));
-    server.set("/moved", Reply::ok(jwks(&[&jwk("a"), &jwk("b")])));
+    server.set("/moved", Reply::ok(jwks(&[&jwk("a"), &jwk("b")])).header("etag", "\"1\""));
     server.set(JWKS, Reply::status(410));
     rig.refresh().await;
     rig.until(|rig| rig.keys(0) == Some(2)).await;
-    assert_eq!((server.hits(JWKS), rig.counted()), (3, vec!["ok", "ok", "status", "ok"]));
+    assert_eq!(
+        (server.hits(JWKS), rig.counted()),
+        (3, vec!["ok", "ok", "status", "ok"]),
+        "a validator is its URL's own"
+    );
 }

@@ -7,7 +7,7 @@ async fn starting_before_the_authorization_server_recovers_by_itself() {
     let server = Server::plain().await;
     let issuer = at(&server);
     let address = server.stop().await;
-    let rig = Rig::new(vec![(issuer, material())]);
+    let rig = Rig::new(Folder::new(), vec![issuer]);
     rig.refresh().await;
     let status = rig.status();
     assert_eq!((rig.keys(0), status.state, rig.board.has_been_usable()), (None, Usability::NotYet, false));
@@ -67,7 +67,7 @@ async fn keys_that_cannot_be_refreshed_serve_until_jwks_max_stale_and_come_back_
     let mut issuer = at(&server);
     issuer.jwks_refresh = Duration::from_secs(1);
     issuer.jwks_max_stale = Duration::from_millis(500);
-    let rig = Rig::new(vec![(issuer, material())]);
+    let rig = Rig::new(Folder::new(), vec![issuer]);
     rig.until(|rig| rig.keys(0).is_some()).await;
     let (generation, begun) = (rig.generation(0), Instant::now());
 
