@@ -124,8 +124,8 @@ fn idle_timeout_ends_a_kept_alive_connection() {
     let stage = stage("idle_timeout = \"1s\"", hello());
     let mut used = stage.client.connect(stage.boundgate.address).unwrap();
     let mut unused = stage.client.connect(stage.boundgate.address).unwrap();
-    assert_eq!(used.get("/", Some(&stage.token)).unwrap().status(), 200);
     let start = Instant::now();
+    assert_eq!(used.get("/", Some(&stage.token)).unwrap().status(), 200);
     assert_eq!(used.rest().unwrap(), b"", "no answer to what was not asked");
     after_a_second(start);
     assert_eq!(unused.rest().unwrap(), b"");
@@ -176,7 +176,7 @@ fn stall_timeout_ends_an_answer_that_is_not_read() {
 
 #[test]
 fn stall_timeout_does_not_end_an_answer_that_is_read_slowly() {
-    let stage = stage("stall_timeout = \"1s\"", large());
+    let stage = stage("stall_timeout = \"2s\"", large());
     let mut connection = stage.client.connect(stage.boundgate.address).unwrap();
     let token = &stage.token;
     connection
@@ -188,7 +188,7 @@ fn stall_timeout_does_not_end_an_answer_that_is_read_slowly() {
         let end = part.len().min((64 << 20) - read);
         connection.stream.read_exact(&mut part[..end]).unwrap();
         read += end;
-        std::thread::sleep(Duration::from_millis(150)); // the slow reader
+        std::thread::sleep(Duration::from_millis(250)); // the slow reader
     }
 }
 

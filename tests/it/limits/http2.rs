@@ -41,9 +41,9 @@ fn idle_timeout_ends_a_connection_without_streams() {
     let stage = stage("idle_timeout = \"1s\"", hello());
     let mut used = stage.raw(&[]);
     let mut unused = stage.raw(&[]);
+    let start = Instant::now();
     used.send(HEADERS, END_STREAM | END_HEADERS, 1, &block("GET", &stage.token)).unwrap();
     assert_eq!(used.read_until(DATA).unwrap().payload, b"hello");
-    let start = Instant::now();
     // Neither answers the ping that comes with GOAWAY (RFC 9113 §6.8).
     assert!(used.rest().iter().any(|frame| frame.kind == GOAWAY));
     after_a_second(start);
