@@ -193,23 +193,14 @@ impl UpstreamBody {
         {
             Lease::give_back(lease.take());
         }
-        ResponseBody::of(source, exchange)
+        ResponseBody { source, exchange }
     }
 }
 
 impl ResponseBody {
     /// A text of our own.
     pub(super) fn own(text: Bytes, exchange: Exchange) -> ResponseBody {
-        ResponseBody::of(Source::Own(Some(text).filter(|t| !t.is_empty())), exchange)
-    }
-
-    /// From now on the client is to read: behind a window of zero an HTTP/2 stream would never ask for a first frame.
-    fn of(source: Source, exchange: Exchange) -> ResponseBody {
-        let body = ResponseBody { source, exchange };
-        if !body.is_end_stream() {
-            body.exchange.delivery().yielded();
-        }
-        body
+        ResponseBody { source: Source::Own(Some(text).filter(|t| !t.is_empty())), exchange }
     }
 }
 

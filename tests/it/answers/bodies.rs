@@ -76,6 +76,25 @@ fn a_stream_is_cut_where_it_grows_too_large() {
     assert_eq!(h1.exchange(format!("{chunk}{chunk}0\r\n\r\n")).unwrap().text(), "1024", "what fits passes");
 }
 
+/// RFC 9112 §9.6: a server that closes while the client still sends would have its answer destroyed by a reset.
+#[test]
+fn a_client_that_sends_on_after_the_answer_is_not_reset() {
+    let world = World { api: counting(), ..World::new() };
+    let boundgate = start(&world, "1KiB");
+    let client = world.client(Some(&world.pki.client_a));
+    let token = world.issuer.token(&world.pki.client_a);
+    let attempt = |path: &str| {
+        let mut h1 = client.connect(boundgate.address).unwrap();
+        h1.send(post(&token, "Content-Length: 10000000").replace("/up", path)).unwrap();
+        boundgate.log_line(|line| line["path"] == path); // the answer is out
+        (0..10).try_for_each(|_| h1.send([b'x'; 100_000]))?;
+        h1.response()
+    };
+    // Boundgate waits for a second, which a busy machine may take for itself: not each time.
+    let answer = ["/1", "/2", "/3"].iter().find_map(|path| attempt(path).ok()).expect("never a reset");
+    assert_eq!(answer.verdict(), (413, "body-too-large".to_owned()));
+}
+
 #[test]
 fn none_is_no_limit() {
     let world = World { api: counting(), ..World::new() };

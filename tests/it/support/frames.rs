@@ -1,6 +1,6 @@
 //! HTTP/2 frame by frame (RFC 9113 §4.1), for clients that do not behave.
 
-use std::io::{self, Read as _};
+use std::io::{self, ErrorKind, Read as _};
 use std::net::SocketAddr;
 
 use super::client::{Client, Connection};
@@ -68,9 +68,18 @@ impl Raw {
         }
     }
 
-    /// Everything up to the end of the connection.
+    /// Everything up to the end of the connection, however rude; it has to come.
     pub(crate) fn rest(&mut self) -> Vec<Frame> {
-        std::iter::from_fn(|| self.read().ok()).collect()
+        let mut frames = Vec::new();
+        loop {
+            match self.read() {
+                Ok(frame) => frames.push(frame),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    panic!("the connection does not end: {frames:?}")
+                }
+                Err(_) => return frames,
+            }
+        }
     }
 }
 
