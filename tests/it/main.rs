@@ -3,8 +3,10 @@
 
 mod answers;
 mod architecture;
+mod check;
 mod handshake;
 mod limits;
 mod oidc_provider;
+mod reference;
 mod support;
 mod tokens;
