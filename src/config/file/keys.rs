@@ -199,7 +199,7 @@ const FORWARD: Section = Section {
         .default("keep"),
         Key::new(
             "client_cert",
-            word(&["none"], &[("rfc9440", NOT_YET), ("xfcc", NOT_YET)]),
+            word(&["none", "rfc9440", "xfcc"], &[]),
             "how the client's certificate is forwarded",
         )
         .default("none"),
