@@ -3,5 +3,6 @@
 
 mod architecture;
 mod client_cert_headers;
+mod explain;
 mod oidc_provider;
 mod support;
