@@ -1,7 +1,7 @@
 //! `boundgate explain`: what a person with a 401 reaches for. One decision without network, every check with its outcome.
 //!
-//! The verdict is that of the functions that the proxy calls, in the proxy's order ([`verdict`]). The single [`checks`] go on where
-//! a request would already have been refused; they ask the same functions about [`twin`]s of the token.
+//! The verdict is that of the functions that the proxy calls, in the proxy's order (`verdict`). The single `checks` go on where
+//! a request would already have been refused; they ask the same functions about `twin`s of the token.
 
 mod checks;
 mod given;
