@@ -3,10 +3,13 @@
 
 pub mod certs;
 pub mod check;
+pub mod completions;
 pub mod demo;
 pub mod error;
 pub mod explain;
 pub mod health;
+pub mod man;
+pub mod reference;
 pub mod run;
 pub mod thumbprint;
 
@@ -15,6 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 pub use error::CliError;
 use thumbprint::Notation;
@@ -64,12 +68,33 @@ enum Command {
     },
     /// Ask the running sidecar's /readyz
     Health(Config),
+    /// Print the completions of this command line for a shell
+    #[command(hide = true)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual pages
+    #[command(hide = true)]
+    Man {
+        /// Where to
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Write the generated pages of docs/
+    #[command(hide = true)]
+    Reference {
+        /// Where to
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
 struct Config {
     /// The configuration file
-    #[arg(long = "config", value_name = "FILE", env = "BOUNDGATE_CONFIG", default_value = "config.toml")]
+    #[arg(long = "config", value_name = "FILE", default_value = "config.toml")]
+    #[arg(env = "BOUNDGATE_CONFIG", hide_env_values = true)]
     file: PathBuf,
 }
 
@@ -107,6 +132,9 @@ impl Command {
             }
             Command::Explain { config, request } => explain::run(&config.file, request, out),
             Command::Health(config) => health::run(&config.file, out),
+            Command::Completions { shell } => completions::run(*shell, out),
+            Command::Man { directory } => man::run(directory, out),
+            Command::Reference { directory } => reference::run(directory, out),
         }
     }
 }

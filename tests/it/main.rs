@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod architecture;
+mod check;
 mod client_cert_headers;
 mod explain;
 mod oidc_provider;
+mod reference;
 mod support;
