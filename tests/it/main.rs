@@ -5,6 +5,8 @@ mod architecture;
 mod check;
 mod client_cert_headers;
 mod explain;
+mod metrics;
 mod oidc_provider;
 mod reference;
 mod support;
+mod traces;
