@@ -94,7 +94,6 @@ pub struct Connection {
     pub(crate) client: Option<ClientCert>,
     client_headers: ClientCertHeaders,
     admitted: Cell<Option<Admitted>>,
-    closing: Cell<bool>,
     pub(crate) clock: Rc<Clock>,
     pub(crate) multiplexed: bool,
 }
@@ -116,7 +115,6 @@ impl Connection {
             client,
             client_headers: ClientCertHeaders::default(),
             admitted: Cell::new(None),
-            closing: Cell::new(false),
             clock,
             multiplexed,
         })
@@ -139,7 +137,7 @@ impl Connection {
                 Ok(())
             }
             Err(why) => {
-                self.closing.set(true);
+                self.clock.close();
                 Err(Reason::CertificateNotAdmitted.note(why.0))
             }
         }
@@ -172,7 +170,7 @@ impl Connection {
 
     /// Whether the connection ends with the present answer.
     pub(crate) fn closing(&self) -> bool {
-        self.closing.get()
+        self.clock.closing()
     }
 }
 
