@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::decide::binding::Require;
+use crate::decide::client_headers::ClientCertForm;
 use crate::decide::issuer::{Algorithm, TokenTypes};
 use crate::decide::policy::ClaimHeaders;
 use crate::decide::route::Routes;
@@ -224,6 +225,8 @@ pub enum ForwardAuthorization {
 pub struct Forward {
     /// `authorization`
     pub authorization: ForwardAuthorization,
+    /// `client_cert`
+    pub client_cert: ClientCertForm,
     /// `[forward.claims]`
     pub claims: ClaimHeaders,
 }

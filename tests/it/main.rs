@@ -4,6 +4,8 @@
 mod answers;
 mod architecture;
 mod check;
+mod client_cert_headers;
+mod explain;
 mod handshake;
 mod limits;
 mod metrics;

@@ -172,8 +172,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
         ("issuers.introspection", "client_secret = \"${WORD}\"", "issuers[0].introspection"),
         ("issuers.introspection", "", "issuers[0].introspection"),
         ("forward", "authorization = \"phantom\"", "forward.authorization"),
-        ("forward", "client_cert = \"rfc9440\"", "forward.client_cert"),
-        ("forward", "client_cert = \"xfcc\"", "forward.client_cert"),
         ("upstream", "ca = \"a.pem\"", "upstream.ca"),
         ("limits", "stream = \"until-exp\"", "limits.stream"),
         ("admin", "control = \"unix:/run/boundgate.sock\"", "admin.control"),
@@ -194,9 +192,7 @@ fn what_is_not_built_yet_is_refused_by_name() {
             )
         );
     }
-    for kept in ["client_cert = \"none\"", "authorization = \"keep\""] {
-        accepted(&with("forward", kept));
-    }
+    accepted(&with("forward", "authorization = \"keep\""));
     accepted(&with("limits", "stream = \"keep\"\ndrain = \"1m\"\ndrain_delay = \"5s\""));
 }
 
