@@ -6,7 +6,7 @@ use std::path::Path;
 use rustls_pki_types::UnixTime;
 
 use super::CliError;
-use crate::config::settings::{KeySource, Mode, TrustKind, UpstreamUrl};
+use crate::config::settings::{KeySource, Mode, TrustKind};
 use crate::listen;
 
 /// Validates the configuration and every file that it names, and prints what would run.
@@ -40,8 +40,7 @@ pub fn run(config: &Path, out: &mut dyn Write) -> Result<(), CliError> {
             issuer.audiences.join(" ")
         )?;
     }
-    let UpstreamUrl::Http { host, port } = &settings.upstream.url;
-    writeln!(out, "  upstream    http://{host}:{port}")?;
+    writeln!(out, "  upstream    {}", settings.upstream.url)?;
     writeln!(out, "  admin       {}", settings.admin.address.value)?;
     for expiry in snapshot.expiries() {
         writeln!(out, "  file        {expiry}")?;

@@ -1,7 +1,6 @@
 //! One connection: hyper's HTTP/1.1 or HTTP/2 with our limits, ended by its clock, by a drain, or by a certificate that is no
 //! longer admitted.
 
-use std::future::Future;
 use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -21,7 +20,9 @@ use crate::decide::refusal::Reason;
 use crate::log::Decision;
 use crate::serve::Connection;
 use crate::serve::clock::{Clock, Expiry};
+use crate::serve::local::LocalExecutor;
 use crate::serve::pipeline;
+use crate::serve::upgrade::Slot;
 
 /// Requests that one HTTP/2 connection may have open (RFC 9113 §5.1.2 recommends no less than 100).
 const STREAMS: u32 = 100;
@@ -52,8 +53,10 @@ pub(super) async fn run(hall: &Rc<Hall>, socket: TcpStream, peer: SocketAddr, cl
 }
 
 async fn serve_http1(hall: &Hall, connection: Rc<Connection>, io: TokioIo<ClientIo>, limits: &Limits) {
-    let for_service = connection.clone();
-    let service = service_fn(move |request| pipeline::handle(for_service.clone(), request));
+    let slot = Slot::default();
+    let (for_service, for_upgrade) = (connection.clone(), slot.clone());
+    let service =
+        service_fn(move |request| pipeline::handle(for_service.clone(), for_upgrade.clone(), request));
     let buffer = limits.request_head.max(SMALLEST_BUFFER);
     let mut http = http1::Builder::new().max_buf_size(buffer).serve_connection(io, service);
     let mut end = End::new(hall, &connection);
@@ -65,7 +68,14 @@ async fn serve_http1(hall: &Hall, connection: Rc<Connection>, io: TokioIo<Client
     })
     .await;
     match outcome {
-        Some(Ok(())) => {}
+        Some(Ok(())) => {
+            if let Some(tunnel) = slot.take() {
+                let parts = http.into_parts();
+                let io = parts.io.into_inner();
+                io.keep_alive();
+                tunnel.run(io, parts.read_buf).await;
+            }
+        }
         Some(Err(error)) => note_unreadable(&connection, &error),
         None if connection.clock().expired() == Some(Expiry::Head) => {
             note(&connection, Reason::ClientTimeout, "the head did not arrive in time");
@@ -85,7 +95,9 @@ const REQUEST_TIMEOUT: &[u8] =
 
 async fn serve_http2(hall: &Hall, connection: Rc<Connection>, io: TokioIo<ClientIo>, limits: &Limits) {
     let for_service = connection.clone();
-    let service = service_fn(move |request| pipeline::handle(for_service.clone(), request));
+    // HTTP/2 has no upgrades (RFC 9113 §8.6).
+    let slot = Slot::default();
+    let service = service_fn(move |request| pipeline::handle(for_service.clone(), slot.clone(), request));
     let head = u32::try_from(limits.request_head).unwrap_or(u32::MAX);
     let mut http = http2::Builder::new(LocalExecutor)
         .max_concurrent_streams(STREAMS)
@@ -171,16 +183,4 @@ fn note(connection: &Connection, reason: Reason, note: &'static str) {
         duration: Duration::ZERO,
         upstream_duration: None,
     });
-}
-
-/// hyper's HTTP/2 streams as tasks of this thread.
-#[derive(Clone, Copy)]
-struct LocalExecutor;
-
-impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(async move {
-            future.await;
-        });
-    }
 }

@@ -12,6 +12,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::frames::Frames;
 use crate::serve::clock::Clock;
+use crate::serve::upstream::io::keep_alive;
 
 /// The client's socket, below TLS.
 pub(super) struct Socket {
@@ -76,6 +77,11 @@ pub(super) struct ClientIo {
 impl ClientIo {
     pub(super) fn new(tls: TlsStream<Socket>, clock: Rc<Clock>, http2: bool) -> ClientIo {
         ClientIo { tls, clock, frames: http2.then(Frames::new) }
+    }
+
+    /// See [`keep_alive`].
+    pub(super) fn keep_alive(&self) {
+        keep_alive(&self.tls.get_ref().0.tcp);
     }
 }
 

@@ -17,5 +17,6 @@ pub mod snapshot;
 pub mod status;
 pub mod tls;
 pub mod trust;
+pub mod upstream;
 
 pub use snapshot::{Shared, Snapshot};

@@ -179,7 +179,7 @@ const UPSTREAM: Section = Section {
     later: false,
     keys: &[
         Key::new("url", One(Text::Upstream), "where requests go").required(),
-        Key::new("ca", FILE, "trust root for https").later(),
+        Key::new("ca", FILE, "trust root for https"),
         Key::new("connect_timeout", TIMEOUT, "for a connection").default("5s"),
         Key::new("timeout", TIMEOUT, "for the response's head").default("30s"),
     ],
@@ -218,12 +218,8 @@ const LIMITS: Section = Section {
         Key::new("head_timeout", TIMEOUT, "for the handshake, and for a request's head").default("10s"),
         Key::new("idle_timeout", TIMEOUT, "a connection without a request").default("75s"),
         Key::new("stall_timeout", TIMEOUT, "waiting for the client").default("60s"),
-        Key::new(
-            "stream",
-            word(&["keep"], &[("until-exp", NOT_YET)]),
-            "whether long exchanges end with their token",
-        )
-        .default("keep"),
+        Key::new("stream", word(&["keep", "until-exp"], &[]), "whether long exchanges end with their token")
+            .default("keep"),
         Key::new("connections", Number(1, 1_000_000), "open at once").default("10000"),
         Key::new("drain_delay", One(Text::Time(ZERO, HOUR)), "after SIGTERM, before the drain").default("0s"),
         Key::new("drain", One(Text::Time(ZERO, DAY)), "for open requests").default("20s"),
