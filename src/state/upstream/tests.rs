@@ -51,7 +51,7 @@ fn its_trust_roots_are_read_and_watched() {
     let folder = folder(HTTPS);
     let settings = resolve::read(&folder.path("config.toml")).unwrap();
     assert!(load::files(&settings).contains(&folder.path("up-ca.pem")));
-    folder.write("up-ca.pem", folder.servers.certify(9, |_| ()).pem());
+    folder.write("up-ca.pem", folder.servers.certify(9, |_| ()).key.serialize_pem());
     let [fault] = folder.faults().try_into().unwrap();
     assert!(fault.starts_with("upstream.ca: "), "{fault}");
     std::fs::remove_file(folder.path("up-ca.pem")).unwrap();
