@@ -2,5 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod architecture;
+mod h2c;
 mod oidc_provider;
 mod support;
+mod upgrades;
+mod upstreams;

@@ -73,9 +73,7 @@ impl Lease {
             Lease::Whole(whole) => whole.sender.try_send_request(request).await,
             Lease::Stream(stream) => {
                 let answer = stream.sender().borrow_mut().try_send_request(request);
-                let answer = answer.await?;
-                stream.answered();
-                Ok(answer)
+                answer.await
             }
         }
     }
@@ -140,7 +138,9 @@ impl Pool {
             if let Some(stream) = self.shared.stream() {
                 return Ok(Lease::Stream(stream));
             }
-            let stream = Stream::begin(dial(upstream, deadline).await?).await?;
+            let begin = async { Stream::begin(dial(upstream, deadline).await?).await };
+            let begun = tokio::time::timeout_at(deadline, begin).await;
+            let stream = begun.map_err(|_| ConnectError::Timeout)??;
             if generation == self.generation.get() {
                 self.shared.add(&stream);
             }

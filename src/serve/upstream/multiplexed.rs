@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::http2::{self, SendRequest};
@@ -20,6 +21,10 @@ const STREAMS: usize = 100;
 const STREAM_WINDOW: u32 = 128 << 10;
 /// What all of them may have: slow readers can never hold up the others.
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * STREAMS as u32;
+/// Stands for the number of streams that the peer allows as long as it has not told it, which it does in 32 bits.
+const UNKNOWN: usize = usize::MAX - 1;
+/// How often a new connection is looked at for the peer's settings.
+const GLANCE: Duration = Duration::from_millis(1);
 /// Bytes of an answer's head.
 const HEAD: u32 = 256 << 10;
 
@@ -35,11 +40,9 @@ pub(super) struct Connections {
 /// One of them. It closes when it is out of the list and its last stream has ended.
 struct Connection {
     sender: RefCell<SendRequest<RequestBody>>,
-    /// Polled by its own task; here it is asked for the peer's limit.
-    driver: Rc<RefCell<Driver>>,
+    /// Polled by a task of its own; here it is asked for the peer's limit.
+    driver: Rc<RefCell<Option<Driver>>>,
     open: Cell<usize>,
-    /// An answer has come, and so have the peer's settings before it.
-    settled: Cell<bool>,
     used: Cell<Instant>,
 }
 
@@ -91,42 +94,46 @@ impl Connection {
 
     fn has_room(&self) -> bool {
         let open = self.open.get();
-        let peer = if self.settled.get() { self.peer_limit() } else { STREAMS };
         // Where nothing runs one request may always wait, even for a peer that allows none at the moment.
-        !self.is_closed() && (open == 0 || open < peer.min(STREAMS))
+        !self.is_closed() && (open == 0 || open < self.peer_limit().min(STREAMS))
     }
 
     /// SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113 §6.5.2).
     fn peer_limit(&self) -> usize {
-        self.driver.try_borrow().map_or(STREAMS, |driver| driver.current_max_send_streams())
+        let limit = |driver: &Driver| driver.current_max_send_streams();
+        self.driver.try_borrow().ok().and_then(|driver| driver.as_ref().map(limit)).unwrap_or(0)
+    }
+
+    /// Waits for the peer's settings: before them there is no telling how many streams it allows.
+    async fn settled(&self) -> Result<(), ConnectError> {
+        while self.peer_limit() == UNKNOWN {
+            // hyper tells nobody when they come, and a connection is made rarely.
+            tokio::time::sleep(GLANCE).await;
+        }
+        if self.is_closed() { Err(ConnectError::Failed("no HTTP/2 settings".to_owned())) } else { Ok(()) }
     }
 }
 
 impl Stream {
-    /// The first stream of a new connection.
+    /// The first stream of a new connection, once the peer's settings are there.
     pub(super) async fn begin(io: Io) -> Result<Stream, ConnectError> {
         let (sender, driver) = http2::Builder::new(LocalExecutor)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(HEAD)
-            // Until the peer's settings are there, one request goes out and the others wait (RFC 9113 §5.1.2).
-            .initial_max_send_streams(1)
+            .initial_max_send_streams(UNKNOWN)
             .handshake(TokioIo::new(io))
             .await
             .map_err(|error| ConnectError::Failed(error.to_string()))?;
-        let driver = Rc::new(RefCell::new(driver));
-        let driven = driver.clone();
-        tokio::task::spawn_local(async move {
-            // Its errors reach whoever waits for an answer on it.
-            let _ = std::future::poll_fn(|cx| Pin::new(&mut *driven.borrow_mut()).poll(cx)).await;
-        });
+        let driver = Rc::new(RefCell::new(Some(driver)));
+        tokio::task::spawn_local(drive(driver.clone()));
         let connection = Rc::new(Connection {
             sender: RefCell::new(sender),
             driver,
             open: Cell::new(0),
-            settled: Cell::new(false),
             used: Cell::new(Instant::now()),
         });
+        connection.settled().await?;
         Ok(Stream::new(&connection))
     }
 
@@ -138,11 +145,17 @@ impl Stream {
     pub(super) fn sender(&self) -> &RefCell<SendRequest<RequestBody>> {
         &self.connection.sender
     }
+}
 
-    /// An answer has come.
-    pub(super) fn answered(&self) {
-        self.connection.settled.set(true);
-    }
+/// Runs a connection to its end. Its errors reach whoever waits for an answer on it.
+async fn drive(driver: Rc<RefCell<Option<Driver>>>) {
+    let ended = std::future::poll_fn(|cx| match &mut *driver.borrow_mut() {
+        Some(driver) => Pin::new(driver).poll(cx),
+        None => Poll::Ready(Ok(())),
+    });
+    let _ = ended.await;
+    // Only with it go the requests that it had not sent yet.
+    driver.take();
 }
 
 impl Drop for Stream {
