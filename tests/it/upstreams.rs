@@ -233,7 +233,7 @@ fn a_reload_leads_to_another_upstream() {
 
     boundgate.rewrite(&config);
     boundgate.process.signal("HUP");
-    boundgate.log_line(|line| line["message"] == "configuration reloaded");
+    boundgate.log_line(|line| line["event"] == "configuration reloaded");
     // This request, too, finds the pool on its way to the new one, before the old connection would come back to it.
     assert_eq!(client.get(boundgate.address, "/", Some(&token)).unwrap().text(), "hello");
     go_on.send(()).unwrap();
