@@ -80,6 +80,9 @@ pub(super) async fn forward(
     let wish = wish.filter(|_| !matches!(snapshot.upstream.url, UpstreamUrl::H2c(_)));
     fit(&mut head, &snapshot.upstream.url, wish.as_ref())?;
     let (body, progress) = RequestBody::new(body, limits, &snapshot.reserved);
+    if let Some(trace) = &mut exchange.trace {
+        trace.onward(&head.method, &mut head.headers, &snapshot.upstream.url);
+    }
     let request = Request::from_parts(head, body);
     let way = Way {
         pool: &connection.worker.pool,

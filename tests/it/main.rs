@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod architecture;
+mod check;
 mod h2c;
+mod metrics;
 mod oidc_provider;
+mod reference;
 mod support;
+mod traces;
 mod upgrades;
 mod upstreams;

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
-use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::support::boundgate::Boundgate;
@@ -34,7 +33,7 @@ fn verdict(world: &World, boundgate: &Boundgate) -> (u16, String, String) {
     let answer = client.get(boundgate.address, "/x", Some(&token)).unwrap();
     let (status, reason) = answer.verdict();
     let id = answer.value("x-request-id").unwrap().to_owned();
-    let line = boundgate.log_line(|line| line["request_id"] == Value::from(id.as_str()));
+    let line = boundgate.log_line(|line| line["request_id"] == id.as_str());
     (status, reason, line["note"].as_str().unwrap_or_default().to_owned())
 }
 
