@@ -11,8 +11,8 @@ use rustls_pki_types::UnixTime;
 
 use super::clock::Clock;
 use super::ids::{Ids, RequestId};
-use super::pool::Pool;
 use super::remembered::Remembered;
+use super::upstream::Pool;
 use crate::decide::client::ClientCert;
 use crate::decide::client_headers::{ClientCertForm, ClientCertHeaders};
 use crate::decide::refusal::{Reason, Refusal};

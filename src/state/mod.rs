@@ -19,5 +19,6 @@ pub mod snapshot;
 pub mod status;
 pub mod tls;
 pub mod trust;
+pub mod upstream;
 
 pub use snapshot::{Shared, Snapshot};
