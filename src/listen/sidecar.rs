@@ -157,6 +157,8 @@ fn start_control(
             }
             control::run(shared, commands, tools).await;
         });
+        // A name that is being resolved for a call is not waited for.
+        runtime.shutdown_background();
     })
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod client;
 pub(crate) mod curl;
 pub(crate) mod h2;
 pub(crate) mod issuer;
+pub(crate) mod load;
 pub(crate) mod message;
 pub(crate) mod node;
 pub(crate) mod oidc;
