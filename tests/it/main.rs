@@ -4,4 +4,6 @@
 mod architecture;
 mod drain;
 mod oidc_provider;
+mod reload;
+mod reload_trust;
 mod support;

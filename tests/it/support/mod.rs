@@ -12,6 +12,7 @@ pub(crate) mod h2;
 pub(crate) mod issuer;
 pub(crate) mod load;
 pub(crate) mod message;
+pub(crate) mod mounted;
 pub(crate) mod node;
 pub(crate) mod oidc;
 pub(crate) mod pki;
