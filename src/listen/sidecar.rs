@@ -13,7 +13,6 @@ use rustls_pki_types::UnixTime;
 use super::accept;
 use super::server::{Parts, Server};
 use crate::config::error::Faults;
-use crate::config::resolve;
 use crate::config::settings::{Located, Settings};
 use crate::log::{self, Filter, LogGuard};
 use crate::metrics::{self, FileTime, Outcome, Registry};
@@ -22,7 +21,7 @@ use crate::state::control::{self, Commands, Control, Tools, Trigger};
 use crate::state::reload::{Look, Watch};
 use crate::state::snapshot::Expiring;
 use crate::state::status::Board;
-use crate::state::{Shared, Snapshot, calls, load};
+use crate::state::{Shared, Snapshot, calls, load, named};
 
 /// Why the sidecar does not start.
 #[derive(Debug)]
@@ -223,7 +222,7 @@ fn announce(snapshot: &Snapshot, registry: &Registry) {
 /// # Errors
 /// Every fault of the configuration and of the files that it names.
 pub fn check(config: &Path) -> Result<(Arc<Settings>, Snapshot), Faults> {
-    let settings = Arc::new(resolve::read(config)?);
+    let settings = Arc::new(named::read(config)?);
     let snapshot = load::snapshot(settings.clone(), None)?;
     Ok((settings, snapshot))
 }

@@ -10,6 +10,7 @@ mod fixture;
 mod folder;
 mod keys;
 pub mod load;
+pub mod named;
 #[cfg(test)]
 pub(crate) mod pki;
 pub mod reload;

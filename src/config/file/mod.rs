@@ -13,6 +13,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use values::NamedFiles;
 pub(super) use values::Values;
 pub(super) use variables::Environment;
 pub(super) use walk::read;
