@@ -112,7 +112,7 @@ fn files_that_cannot_be_used_are_named() {
     assert!(with_config("check", &file).stderr.contains("the key of another certificate"));
     fs::write(folder.join("server.key"), &key).unwrap();
 
-    fs::set_permissions(folder.join("server.key"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(folder.join("server.key"), fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(folder.join("server.key")).is_err() {
         refused(&file, &["server.key: a file that this process may not read"]); // unless it is root
     }

@@ -4,6 +4,7 @@
 mod architecture;
 mod commands;
 mod drain;
+mod key_rotation;
 mod oidc_provider;
 mod reload;
 mod reload_trust;
