@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod architecture;
+mod clients;
 mod commands;
 mod drain;
 mod key_rotation;

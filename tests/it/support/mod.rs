@@ -18,6 +18,7 @@ pub(crate) mod oidc;
 pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod server;
+pub(crate) mod skip;
 pub(crate) mod world;
 
 mod selftest;
