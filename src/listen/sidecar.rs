@@ -17,6 +17,7 @@ use crate::config::settings::{Located, Settings};
 use crate::log::{self, Filter, LogGuard};
 use crate::metrics::{self, FileTime, Outcome, Registry};
 use crate::serve::admin::{self, AdminState};
+use crate::state::advice::advice;
 use crate::state::control::{self, Commands, Control, Tools, Trigger};
 use crate::state::reload::{Look, Watch};
 use crate::state::snapshot::Expiring;
@@ -198,7 +199,7 @@ fn announce(snapshot: &Snapshot, registry: &Registry) {
     for note in &snapshot.notes {
         tracing::warn!(note);
     }
-    for warning in snapshot.warnings(UnixTime::now()) {
+    for warning in advice(snapshot, UnixTime::now()) {
         tracing::warn!(warning);
     }
     for issuer in &snapshot.issuers {

@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod architecture;
+mod check;
 mod clients;
 mod commands;
 mod drain;
 mod key_rotation;
 mod oidc_provider;
+mod reference;
 mod reload;
 mod reload_trust;
 mod support;
