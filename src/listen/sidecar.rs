@@ -13,8 +13,8 @@ use rustls_pki_types::UnixTime;
 use super::accept;
 use super::server::{Parts, Server};
 use crate::config::error::Faults;
-use crate::config::settings::{Located, Settings};
-use crate::log::{self, Filter, LogGuard};
+use crate::config::settings::{self, Located, Settings};
+use crate::log::{self, Filter, Log, LogGuard};
 use crate::metrics::{self, FileTime, Outcome, Registry};
 use crate::serve::admin::{self, AdminState};
 use crate::state::advice::advice;
@@ -79,7 +79,7 @@ impl Sidecar {
         let (control, commands) = Control::new(shared.clone());
         let board = Arc::new(Board::default());
         let admin = Arc::new(AdminState::new(registry.clone(), board.clone()));
-        let tools = tools(watch, registry, board);
+        let tools = tools(watch, registry, board, log.clone());
         let control_thread =
             start_control(shared.clone(), commands, tools, admin_listener, admin.clone()).map_err(runtime)?;
 
@@ -162,10 +162,17 @@ fn start_control(
     })
 }
 
-fn tools(mut watch: Watch, registry: Arc<Registry>, board: Arc<Board>) -> Tools {
-    let fetches = registry.clone();
+fn tools(mut watch: Watch, registry: Arc<Registry>, board: Arc<Board>, log: Log) -> Tools {
+    let (fetches, successes) = (registry.clone(), registry.clone());
     Tools {
         reload: Box::new(move |current, trigger| reload(&mut watch, current, trigger, &registry)),
+        reloaded: Box::new(move |snapshot| {
+            let settings::Log { format, level } = snapshot.settings.log;
+            log.change(format, Filter::from_env(level));
+            tracing::info!("configuration reloaded");
+            successes.reload(Outcome::Ok);
+            announce(snapshot, &successes);
+        }),
         count_fetch: Arc::new(move |issuer, outcome| {
             fetches.jwks_fetch(issuer, if outcome == "ok" { Outcome::Ok } else { Outcome::Failed });
         }),
@@ -178,12 +185,7 @@ fn tools(mut watch: Watch, registry: Arc<Registry>, board: Arc<Board>) -> Tools 
 fn reload(watch: &mut Watch, current: &Snapshot, trigger: Trigger, registry: &Registry) -> Option<Snapshot> {
     match watch.look(current, trigger == Trigger::Asked) {
         Look::Unchanged => None,
-        Look::Changed(next) => {
-            tracing::info!("configuration reloaded");
-            registry.reload(Outcome::Ok);
-            announce(&next, registry);
-            Some(*next)
-        }
+        Look::Changed(next) => Some(*next),
         Look::Broken(faults) => {
             registry.reload(Outcome::Failed);
             for fault in &faults.0 {

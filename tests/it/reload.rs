@@ -335,3 +335,27 @@ fn the_limit_of_connections_follows() {
     assert_eq!(second.join().unwrap().unwrap(), 200, "the first is still open");
     drop(open);
 }
+
+#[test]
+fn the_manner_of_the_log_follows() {
+    let world = World::new();
+    let log = |lines: &str| Config { more: format!("[log]\n{lines}\n"), ..world.config() };
+    let boundgate = Boundgate::start(world.pki.path(), &log("level = \"error\""));
+    let mut open = world.client(Some(&world.pki.client_a)).connect(boundgate.address).unwrap();
+    let token = world.issuer.token(&world.pki.client_a);
+    let mut get = |path: &str| assert_eq!(open.get(path, Some(&token)).unwrap().status(), 200);
+    get("/silent-1");
+    reload(&boundgate, "ok", || boundgate.rewrite(&log("level = \"info\"")));
+    get("/as-json");
+    boundgate.log_line(|line| line["path"] == "/as-json");
+    reload(&boundgate, "ok", || boundgate.rewrite(&log("level = \"info\"\nformat = \"text\"")));
+    get("/as-text");
+    let text = boundgate.process.stdout.find(|line| line.contains("/as-text").then(|| line.to_owned()));
+    assert!(text.is_some_and(|line| !line.starts_with('{')), "{}", boundgate.process.output());
+    reload(&boundgate, "ok", || boundgate.rewrite(&log("level = \"error\"")));
+    get("/silent-2");
+    reload(&boundgate, "ok", || boundgate.rewrite(&log("level = \"info\"")));
+    get("/last");
+    boundgate.log_line(|line| line["path"] == "/last");
+    assert!(!boundgate.process.output().contains("/silent"), "{}", boundgate.process.output());
+}
