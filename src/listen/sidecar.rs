@@ -23,6 +23,7 @@ use crate::state::reload::{Look, Watch};
 use crate::state::snapshot::Expiring;
 use crate::state::status::Board;
 use crate::state::{Shared, Snapshot, calls, load, named};
+use crate::trace::{self, Traces};
 
 /// Why the sidecar does not start.
 #[derive(Debug)]
@@ -52,6 +53,7 @@ pub struct Sidecar {
     control: Control,
     control_thread: JoinHandle<()>,
     shared: Arc<Shared>,
+    traces: Traces,
     log: LogGuard,
 }
 
@@ -74,6 +76,7 @@ impl Sidecar {
             (0..settings.listener.workers).map(|_| Arc::new(metrics::Worker::default())).collect();
         let registry = Arc::new(Registry::new(counters.clone(), log.dropped()));
         announce(&snapshot, &registry);
+        let traces = trace::start(&registry);
 
         let shared = Arc::new(Shared::new(snapshot));
         let (control, commands) = Control::new(shared.clone());
@@ -83,12 +86,12 @@ impl Sidecar {
         let control_thread =
             start_control(shared.clone(), commands, tools, admin_listener, admin.clone()).map_err(runtime)?;
 
-        let parts = Parts { shared: shared.clone(), control: control.clone() };
+        let parts = Parts { shared: shared.clone(), control: control.clone(), tracer: traces.tracer() };
         let workers = counters.into_iter().map(|counters| (counters, log.sink())).collect();
         let server = Server::start(listener, &parts, workers).map_err(runtime)?;
         admin.accepting();
         tracing::info!(address = %server.address(), admin = %admin_address, "listening");
-        Ok(Sidecar { server, admin_address, admin, control, control_thread, shared, log: log_guard })
+        Ok(Sidecar { server, admin_address, admin, control, control_thread, shared, traces, log: log_guard })
     }
 
     /// Where clients connect.
@@ -127,6 +130,7 @@ impl Sidecar {
         // The control thread ends with the last line to it.
         drop(self.control);
         let _ = self.control_thread.join();
+        drop(self.traces);
         drop(self.log);
     }
 }
