@@ -59,6 +59,7 @@ pub(crate) struct Clock {
     /// Open answers of an HTTP/2 connection, whose streams stall one by one behind their flow-control windows.
     deliveries: RefCell<Vec<Rc<Delivery>>>,
     expired: Cell<Option<Expiry>>,
+    closing: Cell<bool>,
     driver: RefCell<Option<Waker>>,
 }
 
@@ -71,6 +72,7 @@ impl Clock {
             exchanges: Cell::new(0),
             deliveries: RefCell::new(Vec::new()),
             expired: Cell::new(None),
+            closing: Cell::new(false),
             driver: RefCell::new(None),
         })
     }
@@ -80,9 +82,10 @@ impl Clock {
         self.enter(Phase::Idle);
     }
 
-    /// Since when a request is waited for, if that is so: none is open, and of none has a byte arrived.
+    /// Since when a request is waited for, if that is so: none is open, of none has a byte arrived, and the last answer is out.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
-        (self.phase.get() == Phase::Idle && self.exchanges.get() == 0).then(|| self.since.get())
+        let idle = self.phase.get() == Phase::Idle && self.exchanges.get() == 0;
+        (idle && self.blocked.get().is_none()).then(|| self.since.get())
     }
 
     /// Bytes of the client arrived that belong to a head.
@@ -145,12 +148,23 @@ impl Clock {
             _ if self.deliveries.borrow().iter().any(|d| stalled(d.0.get())) => Some(Expiry::Stall),
             _ => None,
         };
-        if self.expired.get().is_none() {
+        // A later one counts: a connection that is asked to end for its idleness may begin a head and not finish it.
+        if expiry.is_some() {
             self.expired.set(expiry);
         }
-        if self.expired.get().is_some() {
+        if self.expired.get().is_some() || self.closing.get() {
             self.wake();
         }
+    }
+
+    /// The connection is to end with its open requests: its driver is woken until it has.
+    pub(crate) fn close(&self) {
+        self.closing.set(true);
+    }
+
+    /// Whether the connection is to end with its open requests.
+    pub(crate) fn closing(&self) -> bool {
+        self.closing.get()
     }
 
     /// Why the connection must end, if it must.

@@ -92,7 +92,6 @@ pub struct Connection {
     pub(crate) forwarded_for: HeaderValue,
     pub(crate) client: Option<ClientCert>,
     admitted: Cell<Option<Admitted>>,
-    closing: Cell<bool>,
     pub(crate) clock: Rc<Clock>,
     pub(crate) multiplexed: bool,
 }
@@ -113,7 +112,6 @@ impl Connection {
             forwarded_for: HeaderValue::from_str(&ip).unwrap_or(HeaderValue::from_static("unknown")),
             client,
             admitted: Cell::new(None),
-            closing: Cell::new(false),
             clock,
             multiplexed,
         })
@@ -136,7 +134,7 @@ impl Connection {
                 Ok(())
             }
             Err(why) => {
-                self.closing.set(true);
+                self.clock.close();
                 Err(Reason::CertificateNotAdmitted.note(why.0))
             }
         }
@@ -164,7 +162,7 @@ impl Connection {
 
     /// Whether the connection ends with the present answer.
     pub(crate) fn closing(&self) -> bool {
-        self.closing.get()
+        self.clock.closing()
     }
 }
 
