@@ -1,13 +1,16 @@
 //! One connection: hyper's HTTP/1.1 or HTTP/2 with our limits, ended by its clock, by a drain, or by a certificate that is no
 //! longer admitted.
 
-use std::future::Future;
+use std::convert::Infallible;
+use std::error::Error as _;
 use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
+use http::header::CONNECTION;
+use http::{HeaderValue, StatusCode};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -21,7 +24,9 @@ use crate::decide::refusal::Reason;
 use crate::log::Decision;
 use crate::serve::Connection;
 use crate::serve::clock::{Clock, Expiry};
+use crate::serve::local::LocalExecutor;
 use crate::serve::pipeline;
+use crate::serve::upgrade::Slot;
 
 /// Requests that one HTTP/2 connection may have open (RFC 9113 §5.1.2 recommends no less than 100).
 const STREAMS: u32 = 100;
@@ -31,6 +36,9 @@ const SMALLEST_BUFFER: usize = 8192;
 const DRAIN_IDLE: Duration = Duration::from_secs(1);
 /// For the last words on a connection that is being closed.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// The end of an HTTP/2 answer may still wait in h2 for the client's window when nothing of the exchange is left here: so long
+/// such a connection is not dropped.
+const FLUSH: Duration = Duration::from_secs(5);
 
 /// Runs a connection from its socket to its end.
 pub(super) async fn run(hall: &Rc<Hall>, socket: TcpStream, peer: SocketAddr, clock: Rc<Clock>) {
@@ -42,6 +50,7 @@ pub(super) async fn run(hall: &Rc<Hall>, socket: TcpStream, peer: SocketAddr, cl
     let Established { tls, client, http2 } = established;
     let limits = snapshot.settings.limits.clone();
     drop(snapshot);
+    clock.established();
     let io = TokioIo::new(ClientIo::new(tls, clock.clone(), http2));
     let connection = Connection::new(hall.worker.clone(), peer, client, clock, http2);
     if http2 {
@@ -51,21 +60,44 @@ pub(super) async fn run(hall: &Rc<Hall>, socket: TcpStream, peer: SocketAddr, cl
     }
 }
 
-async fn serve_http1(hall: &Hall, connection: Rc<Connection>, io: TokioIo<ClientIo>, limits: &Limits) {
-    let for_service = connection.clone();
-    let service = service_fn(move |request| pipeline::handle(for_service.clone(), request));
+async fn serve_http1(hall: &Rc<Hall>, connection: Rc<Connection>, io: TokioIo<ClientIo>, limits: &Limits) {
+    let slot = Slot::default();
+    let for_service = (hall.clone(), connection.clone(), slot.clone());
+    let service = service_fn(move |request| {
+        let (hall, connection, slot) = for_service.clone();
+        async move {
+            let mut answer = pipeline::handle(connection, slot, request).await?;
+            if hall.draining().is_some() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
+    });
     let buffer = limits.request_head.max(SMALLEST_BUFFER);
     let mut http = http1::Builder::new().max_buf_size(buffer).serve_connection(io, service);
     let mut end = End::new(hall, &connection);
     let outcome = std::future::poll_fn(|cx| {
-        if end.poll(cx, || Pin::new(&mut http).graceful_shutdown()) {
-            return Poll::Ready(None);
+        loop {
+            if let Poll::Ready(outcome) = Pin::new(&mut http).poll(cx) {
+                return Poll::Ready(Some(outcome));
+            }
+            match end.next(cx) {
+                Next::GoOn => return Poll::Pending,
+                Next::Ask => Pin::new(&mut http).graceful_shutdown(),
+                Next::Cut => return Poll::Ready(None),
+            }
         }
-        Pin::new(&mut http).poll(cx).map(Some)
     })
     .await;
     match outcome {
-        Some(Ok(())) => {}
+        Some(Ok(())) => {
+            if let Some(tunnel) = slot.take() {
+                let parts = http.into_parts();
+                let io = parts.io.into_inner();
+                io.keep_alive();
+                tunnel.run(io, parts.read_buf).await;
+            }
+        }
         Some(Err(error)) => note_unreadable(&connection, &error),
         None if connection.clock().expired() == Some(Expiry::Head) => {
             note(&connection, Reason::ClientTimeout, "the head did not arrive in time");
@@ -85,22 +117,32 @@ const REQUEST_TIMEOUT: &[u8] =
 
 async fn serve_http2(hall: &Hall, connection: Rc<Connection>, io: TokioIo<ClientIo>, limits: &Limits) {
     let for_service = connection.clone();
-    let service = service_fn(move |request| pipeline::handle(for_service.clone(), request));
-    let head = u32::try_from(limits.request_head).unwrap_or(u32::MAX);
+    // HTTP/2 has no upgrades (RFC 9113 §8.6).
+    let slot = Slot::default();
+    let service = service_fn(move |request| pipeline::handle(for_service.clone(), slot.clone(), request));
+    // What is above the limit, and not far above it, is answered where the request is decided: h2 itself would say 431 without a
+    // reason, a count or a line of the log. It counts 32 bytes more a field than HTTP/1.1 has (RFC 9113 §6.5.2).
+    let head = u32::try_from(limits.request_head.saturating_mul(2)).unwrap_or(u32::MAX);
     let mut http = http2::Builder::new(LocalExecutor)
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(head)
         .serve_connection(io, service);
     let mut end = End::new(hall, &connection);
     let outcome = std::future::poll_fn(|cx| {
-        if end.poll(cx, || Pin::new(&mut http).graceful_shutdown()) {
-            return Poll::Ready(None);
+        loop {
+            if let Poll::Ready(outcome) = Pin::new(&mut http).poll(cx) {
+                return Poll::Ready(Some(outcome));
+            }
+            match end.next(cx) {
+                Next::GoOn => return Poll::Pending,
+                Next::Ask => Pin::new(&mut http).graceful_shutdown(),
+                Next::Cut => return Poll::Ready(None),
+            }
         }
-        Pin::new(&mut http).poll(cx).map(Some)
     })
     .await;
     if let Some(Err(error)) = outcome {
-        tracing::debug!(peer = %connection.peer(), %error, "HTTP/2 connection ended");
+        note_unreadable_frames(&connection, &error);
     }
     if connection.clock().expired() == Some(Expiry::Head) {
         note(&connection, Reason::ClientTimeout, "the head did not arrive in time");
@@ -114,27 +156,49 @@ struct End<'a> {
     asked: Option<Instant>,
 }
 
+/// What becomes of a connection that has done what it could.
+enum Next {
+    GoOn,
+    /// It is asked to end by itself, once.
+    Ask,
+    /// It is dropped.
+    Cut,
+}
+
 impl<'a> End<'a> {
     fn new(hall: &'a Hall, connection: &'a Connection) -> Self {
         End { hall, connection, asked: None }
     }
 
-    /// Whether the connection is to be dropped now; `ask` asks it to end by itself, once.
-    fn poll(&mut self, cx: &mut Context<'_>, ask: impl FnOnce()) -> bool {
+    /// To be called after the connection has read what is there: a request that has arrived is not idleness.
+    fn next(&mut self, cx: &mut Context<'_>) -> Next {
         let clock: &Clock = self.connection.clock();
         clock.driven_by(cx.waker());
-        match clock.expired() {
-            Some(Expiry::Head | Expiry::Stall) => return true,
-            Some(Expiry::Idle) if self.asked.is_some_and(|at| at.elapsed() >= FAREWELL) => return true,
-            _ => {}
+        if let Some(Expiry::Head | Expiry::Stall) = clock.expired() {
+            return Next::Cut;
         }
-        let idle = clock.exchanges() == 0;
-        let drained = self.hall.draining().is_some_and(|at| !idle || at.elapsed() >= DRAIN_IDLE);
-        if self.asked.is_none() && (drained || self.connection.closing() || clock.expired().is_some()) {
-            self.asked = Some(Instant::now());
-            ask();
+        let idle = clock.idle_since();
+        match self.asked {
+            None if clock.expired().is_some() || self.connection.closing() || self.drained(idle) => {
+                self.asked = Some(Instant::now());
+                Next::Ask
+            }
+            // An HTTP/2 client may never answer the ping that comes with GOAWAY.
+            Some(at) if at.elapsed() >= FAREWELL && idle.is_some_and(|since| since.elapsed() >= FLUSH) => {
+                Next::Cut
+            }
+            _ => Next::GoOn,
         }
-        false
+    }
+
+    /// Whether a drain ends the connection now: with its open request, or after a second without one. A head that is on its way
+    /// is waited for, because hyper takes a connection for idle until the head is complete.
+    fn drained(&self, idle: Option<Instant>) -> bool {
+        let Some(began) = self.hall.draining() else { return false };
+        match idle {
+            Some(since) => since.max(began).elapsed() >= DRAIN_IDLE,
+            None => self.connection.clock().exchanges() > 0,
+        }
     }
 }
 
@@ -146,6 +210,16 @@ fn note_unreadable(connection: &Connection, error: &hyper::Error) {
         note(connection, Reason::RequestMalformed, "the HTTP parser could not read it");
     } else {
         tracing::debug!(peer = %connection.peer(), %error, "HTTP/1 connection ended");
+    }
+}
+
+/// h2 has answered what it could not read with GOAWAY (RFC 9113 §5.4.1); here it is counted and logged.
+fn note_unreadable_frames(connection: &Connection, error: &hyper::Error) {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
+    if cause.is_some_and(|cause| cause.is_go_away() && cause.is_library()) {
+        note(connection, Reason::RequestMalformed, "what the client sent is not HTTP/2");
+    } else {
+        tracing::debug!(peer = %connection.peer(), %error, "HTTP/2 connection ended");
     }
 }
 
@@ -172,16 +246,4 @@ fn note(connection: &Connection, reason: Reason, note: &'static str) {
         duration: Duration::ZERO,
         upstream_duration: None,
     });
-}
-
-/// hyper's HTTP/2 streams as tasks of this thread.
-#[derive(Clone, Copy)]
-struct LocalExecutor;
-
-impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(async move {
-            future.await;
-        });
-    }
 }

@@ -13,9 +13,8 @@ use rustls_pki_types::UnixTime;
 use super::accept;
 use super::server::{Parts, Server};
 use crate::config::error::Faults;
-use crate::config::resolve;
-use crate::config::settings::{Located, Settings};
-use crate::log::{self, Filter, LogGuard};
+use crate::config::settings::{self, Located, Settings};
+use crate::log::{self, Filter, Log, LogGuard};
 use crate::metrics::{self, FileTime, Outcome, Registry};
 use crate::serve::admin::{self, AdminState};
 use crate::serve::control_socket::{self, ControlSocket};
@@ -25,7 +24,7 @@ use crate::state::introspect::Introspector;
 use crate::state::reload::{Look, Watch};
 use crate::state::snapshot::Expiring;
 use crate::state::status::Board;
-use crate::state::{Shared, Snapshot, calls, load};
+use crate::state::{Shared, Snapshot, calls, load, named};
 use crate::trace::{self, Traces};
 
 /// Why the sidecar does not start.
@@ -86,7 +85,7 @@ impl Sidecar {
         let (control, commands) = Control::new(shared.clone());
         let board = Arc::new(Board::default());
         let admin = Arc::new(AdminState::new(registry.clone(), board.clone()));
-        let tools = tools(watch, registry, board);
+        let tools = tools(watch, registry, board, log.clone());
         let doors = Doors {
             admin: (admin_listener, admin.clone()),
             control: control_socket.map(|socket| (socket, control.introspector().clone())),
@@ -189,13 +188,23 @@ fn start_control(
             }
             control::run(shared, commands, tools).await;
         });
+        // A name that is being resolved for a call is not waited for.
+        runtime.shutdown_background();
     })
 }
 
-fn tools(mut watch: Watch, registry: Arc<Registry>, board: Arc<Board>) -> Tools {
-    let (fetches, introspections) = (registry.clone(), registry.introspections().clone());
+fn tools(mut watch: Watch, registry: Arc<Registry>, board: Arc<Board>, log: Log) -> Tools {
+    let (fetches, successes) = (registry.clone(), registry.clone());
+    let introspections = registry.introspections().clone();
     Tools {
         reload: Box::new(move |current, trigger| reload(&mut watch, current, trigger, &registry)),
+        reloaded: Box::new(move |snapshot| {
+            let settings::Log { format, level } = snapshot.settings.log;
+            log.change(format, Filter::from_env(level));
+            tracing::info!("configuration reloaded");
+            successes.reload(Outcome::Ok);
+            announce(snapshot, &successes);
+        }),
         count_fetch: Arc::new(move |issuer, outcome| {
             fetches.jwks_fetch(issuer, if outcome == "ok" { Outcome::Ok } else { Outcome::Failed });
         }),
@@ -209,12 +218,7 @@ fn tools(mut watch: Watch, registry: Arc<Registry>, board: Arc<Board>) -> Tools 
 fn reload(watch: &mut Watch, current: &Snapshot, trigger: Trigger, registry: &Registry) -> Option<Snapshot> {
     match watch.look(current, trigger == Trigger::Asked) {
         Look::Unchanged => None,
-        Look::Changed(next) => {
-            tracing::info!("configuration reloaded");
-            registry.reload(Outcome::Ok);
-            announce(&next, registry);
-            Some(*next)
-        }
+        Look::Changed(next) => Some(*next),
         Look::Broken(faults) => {
             registry.reload(Outcome::Failed);
             for fault in &faults.0 {
@@ -254,7 +258,7 @@ fn announce(snapshot: &Snapshot, registry: &Registry) {
 /// # Errors
 /// Every fault of the configuration and of the files that it names.
 pub fn check(config: &Path) -> Result<(Arc<Settings>, Snapshot), Faults> {
-    let settings = Arc::new(resolve::read(config)?);
+    let settings = Arc::new(named::read(config)?);
     let snapshot = load::snapshot(settings.clone(), None)?;
     Ok((settings, snapshot))
 }

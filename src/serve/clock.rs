@@ -59,6 +59,7 @@ pub(crate) struct Clock {
     /// Open answers of an HTTP/2 connection, whose streams stall one by one behind their flow-control windows.
     deliveries: RefCell<Vec<Rc<Delivery>>>,
     expired: Cell<Option<Expiry>>,
+    closing: Cell<bool>,
     driver: RefCell<Option<Waker>>,
 }
 
@@ -71,8 +72,20 @@ impl Clock {
             exchanges: Cell::new(0),
             deliveries: RefCell::new(Vec::new()),
             expired: Cell::new(None),
+            closing: Cell::new(false),
             driver: RefCell::new(None),
         })
+    }
+
+    /// The handshake is over: from now on a request is waited for.
+    pub(crate) fn established(&self) {
+        self.enter(Phase::Idle);
+    }
+
+    /// Since when a request is waited for, if that is so: none is open, of none has a byte arrived, and the last answer is out.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let idle = self.phase.get() == Phase::Idle && self.exchanges.get() == 0;
+        (idle && self.blocked.get().is_none()).then(|| self.since.get())
     }
 
     /// Bytes of the client arrived that belong to a head.
@@ -124,7 +137,7 @@ impl Clock {
         self.exchanges.get()
     }
 
-    /// Marks the connection as expired if one of its waits is over; its driver is woken.
+    /// Marks the connection as expired if one of its waits is over; its driver is woken from then on.
     pub(crate) fn sweep(&self, now: Instant, limits: &Limits) {
         let over = |since: Instant, limit: Duration| now.saturating_duration_since(since) >= limit;
         let stalled = |since: Option<Instant>| since.is_some_and(|s| over(s, limits.stall_timeout));
@@ -135,10 +148,23 @@ impl Clock {
             _ if self.deliveries.borrow().iter().any(|d| stalled(d.0.get())) => Some(Expiry::Stall),
             _ => None,
         };
-        if expiry.is_some() && self.expired.get().is_none() {
+        // A later one counts: a connection that is asked to end for its idleness may begin a head and not finish it.
+        if expiry.is_some() {
             self.expired.set(expiry);
+        }
+        if self.expired.get().is_some() || self.closing.get() {
             self.wake();
         }
+    }
+
+    /// The connection is to end with its open requests: its driver is woken until it has.
+    pub(crate) fn close(&self) {
+        self.closing.set(true);
+    }
+
+    /// Whether the connection is to end with its open requests.
+    pub(crate) fn closing(&self) -> bool {
+        self.closing.get()
     }
 
     /// Why the connection must end, if it must.

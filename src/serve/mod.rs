@@ -10,10 +10,14 @@ pub mod control_socket;
 pub mod exchange;
 pub mod forward;
 pub mod ids;
+pub mod local;
 pub mod pipeline;
-pub mod pool;
 mod prove;
 pub mod remembered;
+mod rewound;
+mod send;
+pub(crate) mod upgrade;
+pub(crate) mod upstream;
 pub mod worker;
 
 pub use worker::{Connection, Worker};

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::introspect::Access;
 use super::trust::Trust;
+use super::upstream::Upstream;
 use crate::config::settings::{Located, Settings};
 use crate::decide::headers::Reserved;
 use crate::decide::issuer::Issuer;
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub calls: Vec<Arc<CallMaterial>>,
     /// For each issuer what introspecting there needs; the same `Arc` as long as nothing of it changes.
     pub introspection: Vec<Option<Arc<Access>>>,
+    /// Where requests go; the same `Arc` as long as nothing of it changes.
+    pub upstream: Arc<Upstream>,
     /// Header names that clients may not send on.
     pub reserved: Arc<Reserved>,
     /// What an operator should know of the files that were read anew, one sentence each.

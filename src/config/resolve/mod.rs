@@ -13,12 +13,14 @@ use std::path::Path;
 use std::thread::available_parallelism;
 
 use super::error::{Faults, Report};
+pub use super::file::NamedFiles;
 use super::file::{self, Environment, Values};
 use super::settings::{
     Admin, At, ClientCertificates, Forward, ForwardAuthorization, Level, Limits, Listener, Located, Log,
-    LogFormat, Mode, Settings, TrustKind, Upstream,
+    LogFormat, Mode, Settings, Stream, TrustKind, Upstream,
 };
 use crate::decide::binding::Require;
+use crate::decide::client_headers::ClientCertForm;
 
 /// Reads and checks a configuration file, with `${VAR}` from the environment. The files that it names are not opened here.
 ///
@@ -34,6 +36,23 @@ pub fn read(file: &Path) -> Result<Settings, Faults> {
             report.finish(None)
         }
     }
+}
+
+/// The files that a configuration names, section by section, however faulty the rest of it is: those that could be read as
+/// names and that would be used.
+pub fn named_files(file: &Path) -> Vec<NamedFiles> {
+    let Ok(text) = fs::read_to_string(file) else { return Vec::new() };
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let values = file::read(&text, folder, &|name| std::env::var(name).ok(), &mut Report::new(file));
+    let used = |section: &Values, key: &str| match (section.text("trust"), section.text("client_auth"), key) {
+        (Some(trust), _, _) => trust.value != "any",
+        (_, Some(auth), "signing_key") => auth.value == "private_key_jwt",
+        (_, Some(auth), "client_secret_file") => auth.value.starts_with("client_secret"),
+        _ => true,
+    };
+    let files =
+        |section: &Values| section.named_files().into_iter().filter(|(key, _)| used(section, key)).collect();
+    values.all_sections().into_iter().map(files).collect()
 }
 
 /// The same for a text that was read from `file`.
@@ -129,6 +148,7 @@ fn require(values: &Values) -> Option<Require> {
 fn upstream(values: &Values) -> Option<Upstream> {
     Some(Upstream {
         url: values.upstream("url")?,
+        ca: values.file("ca"),
         connect_timeout: values.time("connect_timeout")?,
         timeout: values.time("timeout")?,
     })
@@ -140,8 +160,17 @@ fn forward(values: &Values, report: &mut Report) -> Option<Forward> {
         ("remove", ForwardAuthorization::Remove),
         ("phantom", ForwardAuthorization::Phantom),
     ];
+    let forms = [
+        ("none", ClientCertForm::None),
+        ("rfc9440", ClientCertForm::Rfc9440),
+        ("xfcc", ClientCertForm::Xfcc),
+    ];
     let claims = routes::claims(values.section("claims")?, report);
-    Some(Forward { authorization: values.choice("authorization", &words)?, claims: claims? })
+    Some(Forward {
+        authorization: values.choice("authorization", &words)?,
+        client_cert: values.choice("client_cert", &forms)?,
+        claims: claims?,
+    })
 }
 
 fn limits(values: &Values) -> Option<Limits> {
@@ -151,6 +180,7 @@ fn limits(values: &Values) -> Option<Limits> {
         head_timeout: values.time("head_timeout")?,
         idle_timeout: values.time("idle_timeout")?,
         stall_timeout: values.time("stall_timeout")?,
+        stream: values.choice("stream", &[("keep", Stream::Keep), ("until-exp", Stream::UntilExp)])?,
         connections: values.number("connections")?,
         drain_delay: values.time("drain_delay")?,
         drain: values.time("drain")?,
@@ -172,7 +202,7 @@ fn log(values: &Values) -> Option<Log> {
 }
 
 fn admin(values: &Values) -> Option<Admin> {
-    Some(Admin { address: values.address("address")?, control: values.file("control") })
+    Some(Admin { address: values.address("address")?, control: values.socket("control") })
 }
 
 /// Two sockets cannot share a port where one of them takes every address; and metrics are not for clients.
