@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, COOKIE, EXPECT, HOST};
+use http::header::{AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HOST, TE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
@@ -102,6 +102,10 @@ fn rewrite(
     snapshot.reserved.strip_request(headers);
     // The body is asked for here (100 Continue) as soon as the upstream's connection takes it.
     headers.remove(EXPECT);
+    if headers.contains_key(TE) {
+        // RFC 9110 §10.1.4: what is left of it is for the next hop.
+        headers.append(CONNECTION, HeaderValue::from_static("te"));
+    }
     if settings.forward.authorization == ForwardAuthorization::Remove {
         headers.remove(AUTHORIZATION);
     }
