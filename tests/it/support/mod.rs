@@ -8,6 +8,7 @@
 pub(crate) mod boundgate;
 pub(crate) mod client;
 pub(crate) mod curl;
+pub(crate) mod frames;
 pub(crate) mod h2;
 pub(crate) mod issuer;
 pub(crate) mod message;
@@ -16,6 +17,7 @@ pub(crate) mod oidc;
 pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod server;
+pub(crate) mod stage;
 pub(crate) mod world;
 
 mod selftest;
