@@ -54,7 +54,7 @@ async fn pass(
     if head.headers.len() > MAX_FIELDS || size(&head) > snapshot.settings.limits.request_head {
         return Err(Reason::HeadTooLarge.into());
     }
-    headers::check_head(&head)?;
+    headers::check_head(&head).inspect_err(|_| connection.doubt())?;
     let path = RequestPath::read(head.uri.path())?;
     let demand = snapshot.settings.routes.demand(&head.method, &path);
     exchange.routed(&demand.route);

@@ -157,6 +157,12 @@ impl Connection {
         self.client.as_ref().map(ClientCert::thumbprint).copied()
     }
 
+    /// The present head is malformed: with HTTP/1 nobody knows for sure where the next one begins, so the connection ends with
+    /// the answer.
+    pub(crate) fn doubt(&self) {
+        self.closing.set(self.closing.get() || !self.multiplexed);
+    }
+
     /// Whether the connection ends with the present answer.
     pub(crate) fn closing(&self) -> bool {
         self.closing.get()
