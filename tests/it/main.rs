@@ -3,5 +3,8 @@
 
 mod architecture;
 mod forwarding;
+mod framing;
+mod identity;
 mod oidc_provider;
+mod paths;
 mod support;
