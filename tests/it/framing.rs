@@ -11,7 +11,7 @@ fn stage() -> Stage {
 }
 
 /// What every request at the API must be, to any reader: one `Host`, one framing, clean names and values.
-fn assert_one_meaning(seen: &Message) {
+pub(super) fn assert_one_meaning(seen: &Message) {
     assert_eq!(seen.values("host").len(), 1, "{seen:?}");
     let (lengths, codings) = (seen.values("content-length"), seen.values("transfer-encoding"));
     assert!(lengths.len() + codings.len() <= 1, "{seen:?}");

@@ -4,6 +4,7 @@
 mod architecture;
 mod forwarding;
 mod framing;
+mod framing_h2;
 mod identity;
 mod oidc_provider;
 mod paths;
