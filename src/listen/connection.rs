@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::handshake::{self, Established};
 use super::io::ClientIo;
@@ -31,6 +31,11 @@ const SMALLEST_BUFFER: usize = 8192;
 const DRAIN_IDLE: Duration = Duration::from_secs(1);
 /// For the last words on a connection that is being closed.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long a client may go on sending what nobody reads.
+const LINGER: Duration = Duration::from_secs(30);
+/// After how long without a byte it seems to have stopped.
+const LINGER_SILENCE: Duration = Duration::from_secs(5);
 
 /// Runs a connection from its socket to its end.
 pub(super) async fn run(hall: &Rc<Hall>, socket: TcpStream, peer: SocketAddr, clock: Rc<Clock>) {
@@ -65,8 +70,13 @@ async fn serve_http1(hall: &Hall, connection: Rc<Connection>, io: TokioIo<Client
     })
     .await;
     match outcome {
-        Some(Ok(())) => {}
-        Some(Err(error)) => note_unreadable(&connection, &error),
+        Some(outcome) => {
+            if let Err(error) = outcome {
+                note_unreadable(&connection, &error);
+            }
+            let silence = if hall.draining().is_some() { FAREWELL } else { LINGER_SILENCE };
+            linger(http.into_parts().io.into_inner(), silence).await;
+        }
         None if connection.clock().expired() == Some(Expiry::Head) => {
             note(&connection, Reason::ClientTimeout, "the head did not arrive in time");
             let mut io = http.into_parts().io.into_inner();
@@ -77,6 +87,20 @@ async fn serve_http1(hall: &Hall, connection: Rc<Connection>, io: TokioIo<Client
             let _ = tokio::time::timeout(FAREWELL, farewell).await;
         }
         None => {}
+    }
+}
+
+/// Takes what the client still sends and throws it away. A socket that is closed with bytes unread resets the connection, and the
+/// answer with it if the client has not come to read it (RFC 9112 §9.6).
+async fn linger(io: ClientIo, silence: Duration) {
+    let mut socket = io.into_socket();
+    let mut scrap = vec![0; 16 << 10];
+    let over = Instant::now() + LINGER;
+    while Instant::now() < over {
+        match tokio::time::timeout(silence, socket.read(&mut scrap)).await {
+            Ok(Ok(1..)) => {}
+            _ => return,
+        }
     }
 }
 

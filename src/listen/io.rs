@@ -77,6 +77,11 @@ impl ClientIo {
     pub(super) fn new(tls: TlsStream<Socket>, clock: Rc<Clock>, http2: bool) -> ClientIo {
         ClientIo { tls, clock, frames: http2.then(Frames::new) }
     }
+
+    /// The socket alone, after the last byte of TLS.
+    pub(super) fn into_socket(self) -> Socket {
+        self.tls.into_inner().0
+    }
 }
 
 impl AsyncRead for ClientIo {
