@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use super::body::{Progress, RequestBody, Sending, UpstreamBody};
 use super::exchange::Exchange;
 use super::pool::{ConnectError, Lease};
+use super::upload::Upload;
 use super::worker::Connection;
 use crate::config::settings::{ForwardAuthorization, Upstream};
 use crate::decide::headers;
@@ -37,7 +38,7 @@ pub(super) struct Onward<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) path: RequestPath,
     pub(super) head: Parts,
-    pub(super) body: Incoming,
+    pub(super) body: Upload,
 }
 
 /// Sends the request and returns the answer's head with its body still to come.

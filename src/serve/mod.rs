@@ -8,10 +8,12 @@ pub mod body;
 pub mod clock;
 pub mod exchange;
 pub mod forward;
+mod heard;
 pub mod ids;
 pub mod pipeline;
 pub mod pool;
 pub mod remembered;
+mod upload;
 pub mod worker;
 
 pub use worker::{Connection, Worker};

@@ -12,6 +12,7 @@ use super::answer;
 use super::body::ResponseBody;
 use super::exchange::Exchange;
 use super::forward::{self, Onward};
+use super::upload::Upload;
 use super::worker::{Connection, unix_now};
 use crate::decide::binding::{BoundToken, Require};
 use crate::decide::headers;
@@ -34,6 +35,7 @@ pub async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (head, body) = request.into_parts();
+    let body = Upload::new(body, connection.multiplexed);
     let mut exchange = Exchange::begin(&connection, head.method.clone(), head.uri.path());
     let grpc = answer::is_grpc(&head.headers);
     match pass(&connection, head, body, &mut exchange).await {
@@ -46,7 +48,7 @@ pub async fn handle(
 async fn pass(
     connection: &Connection,
     head: Parts,
-    body: Incoming,
+    body: Upload,
     exchange: &mut Exchange,
 ) -> Result<Response<forward::Answer>, Refusal> {
     let mut snapshot = connection.worker.snapshot();

@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::body::RequestBody;
+use super::heard::Heard;
 use crate::config::settings::{Upstream, UpstreamUrl};
 
 /// Idle connections that a worker keeps.
@@ -92,8 +93,10 @@ impl Pool {
             .map_err(ConnectError::Refused)?;
         // Without it a small request waits for an acknowledgement.
         tcp.set_nodelay(true).map_err(ConnectError::Refused)?;
-        let (sender, connection) =
-            http1::Builder::new().handshake(TokioIo::new(tcp)).await.map_err(ConnectError::Protocol)?;
+        let (sender, connection) = http1::Builder::new()
+            .handshake(TokioIo::new(Heard::new(tcp)))
+            .await
+            .map_err(ConnectError::Protocol)?;
         tokio::task::spawn_local(async move {
             // Its errors reach whoever waits for an answer on it.
             let _ = connection.await;
