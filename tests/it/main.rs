@@ -8,4 +8,5 @@ mod framing_h2;
 mod identity;
 mod oidc_provider;
 mod paths;
+mod streams;
 mod support;
