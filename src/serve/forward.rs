@@ -65,7 +65,7 @@ pub(super) async fn forward(
     let sent = Instant::now();
     let (response, lease) = exchange_heads(connection, upstream, head, body, progress).await?;
     exchange.upstream_answered(sent.elapsed());
-    Ok(answer(response, lease, exchange))
+    answer(response, lease, exchange)
 }
 
 /// The one authority that the client named: `check_head` has seen that there is no second one that differs.
@@ -263,12 +263,17 @@ async fn within<F: Future>(timeout: Duration, progress: Option<&Progress>, futur
     }
 }
 
-fn answer(response: Response<Incoming>, lease: Lease, exchange: &mut Exchange) -> Response<Answer> {
+fn answer(
+    response: Response<Incoming>,
+    lease: Lease,
+    exchange: &mut Exchange,
+) -> Result<Response<Answer>, Refusal> {
     let (mut head, incoming) = response.into_parts();
+    headers::settle_answer(&mut head.headers)?;
     headers::strip_response(&mut head.headers);
     head.headers.insert(X_REQUEST_ID, request_id(exchange));
     // The client's protocol is not the upstream's: hyper writes the version of its own connection.
     head.version = Version::default();
     exchange.answered(head.status.as_u16());
-    Response::from_parts(head, UpstreamBody { incoming, lease })
+    Ok(Response::from_parts(head, UpstreamBody { incoming, lease }))
 }
