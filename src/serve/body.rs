@@ -223,10 +223,13 @@ impl Body for ResponseBody {
                     Some(Err(BodyError::Upstream(error)))
                 }
                 mut frame => {
-                    if let Some(trailers) = frame.as_mut().and_then(|f| f.as_mut().ok()?.trailers_mut()) {
+                    let trailers = frame.as_mut().and_then(|f| f.as_mut().ok()?.trailers_mut());
+                    // After trailers nobody asks for the end.
+                    let is_last = trailers.is_some() || incoming.is_end_stream();
+                    if let Some(trailers) = trailers {
                         headers::strip_response(trailers);
                     }
-                    if incoming.is_end_stream() || frame.is_none() {
+                    if is_last || frame.is_none() {
                         Lease::give_back(lease.take());
                     }
                     frame.map(|f| f.map_err(BodyError::Upstream))
