@@ -90,10 +90,12 @@ async fn serve_http1(hall: &Hall, connection: Rc<Connection>, io: TokioIo<Client
     }
 }
 
-/// Takes what the client still sends and throws it away. A socket that is closed with bytes unread resets the connection, and the
+/// Says that there is nothing more to read, then takes what the client still sends and throws it away. A socket that is closed with bytes unread resets the connection, and the
 /// answer with it if the client has not come to read it (RFC 9112 §9.6).
 async fn linger(io: ClientIo, silence: Duration) {
     let mut socket = io.into_socket();
+    // After an answer that broke off there was no end of TLS either, so that it cannot look complete.
+    let _ = socket.shutdown().await;
     let mut scrap = vec![0; 16 << 10];
     let over = Instant::now() + LINGER;
     while Instant::now() < over {
