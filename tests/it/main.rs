@@ -3,10 +3,13 @@
 
 mod architecture;
 mod forwarding;
+mod forwarding_answers;
+mod forwarding_reuse;
 mod framing;
 mod framing_h2;
 mod identity;
 mod oidc_provider;
 mod paths;
 mod streams;
+mod streams_ends;
 mod support;
