@@ -13,6 +13,7 @@
 //! 3. [`decide`]: the pure core. It imports no runtime, socket, file or clock; what it lacks it returns as a need.
 //! 4. [`serve::forward`]: takes a `Permit` by value, and nothing else can be forwarded.
 //! 5. [`state`]: everything that can be reloaded is one immutable `Snapshot` behind one atomic swap.
+//! 6. [`trace`], [`log`], [`metrics`]: what an operator sees of it, each behind a bounded queue or a counter.
 //!
 //! A module imports only from modules that stand below it in this list; a test holds that line.
 
@@ -25,3 +26,4 @@ pub mod log;
 pub mod metrics;
 pub mod serve;
 pub mod state;
+pub mod trace;

@@ -3,9 +3,12 @@
 
 pub mod certs;
 pub mod check;
+pub mod completions;
 pub mod demo;
 pub mod error;
 pub mod health;
+pub mod man;
+pub mod reference;
 pub mod run;
 pub mod thumbprint;
 
@@ -14,6 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 pub use error::CliError;
 use thumbprint::Notation;
@@ -55,12 +59,33 @@ enum Command {
     },
     /// Ask the running sidecar's /readyz
     Health(Config),
+    /// Print the completions of this command line for a shell
+    #[command(hide = true)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual pages
+    #[command(hide = true)]
+    Man {
+        /// Where to
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Write the generated pages of docs/
+    #[command(hide = true)]
+    Reference {
+        /// Where to
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
 struct Config {
     /// The configuration file
-    #[arg(long = "config", value_name = "FILE", env = "BOUNDGATE_CONFIG", default_value = "config.toml")]
+    #[arg(long = "config", value_name = "FILE", default_value = "config.toml")]
+    #[arg(env = "BOUNDGATE_CONFIG", hide_env_values = true)]
     file: PathBuf,
 }
 
@@ -94,6 +119,9 @@ impl Command {
                 thumbprint::run(certificate, if *hex { Notation::Hex } else { Notation::X5t }, out)
             }
             Command::Health(config) => health::run(&config.file, out),
+            Command::Completions { shell } => completions::run(*shell, out),
+            Command::Man { directory } => man::run(directory, out),
+            Command::Reference { directory } => reference::run(directory, out),
         }
     }
 }

@@ -8,3 +8,5 @@ pub mod error;
 mod file;
 pub mod resolve;
 pub mod settings;
+
+pub use file::{reference, show_size, show_time};

@@ -6,6 +6,10 @@ use http::Method;
 
 use super::path::{self, RequestPath};
 
+mod shadow;
+
+pub use shadow::Shadow;
+
 /// What a route asks of a request, the stricter the greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {

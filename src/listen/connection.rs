@@ -181,6 +181,7 @@ fn note(connection: &Connection, reason: Reason, note: &'static str) {
     worker.log().decision(Decision {
         time: SystemTime::now(),
         request_id: worker.request_id(),
+        trace_id: None,
         reason: Some(reason),
         note: Some(note.into()),
         peer: connection.peer(),

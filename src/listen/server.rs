@@ -13,6 +13,7 @@ use crate::log::Sink;
 use crate::metrics;
 use crate::state::Shared;
 use crate::state::control::Control;
+use crate::trace::Tracer;
 
 /// Where the workers are in their life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub(super) struct Parts {
     pub(super) shared: Arc<Shared>,
     /// The control thread.
     pub(super) control: Control,
+    /// What begins spans, where tracing is on.
+    pub(super) tracer: Option<Tracer>,
 }
 
 /// A listener that serves.

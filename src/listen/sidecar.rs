@@ -18,11 +18,13 @@ use crate::config::settings::{Located, Settings};
 use crate::log::{self, Filter, LogGuard};
 use crate::metrics::{self, FileTime, Outcome, Registry};
 use crate::serve::admin::{self, AdminState};
+use crate::state::advice::advice;
 use crate::state::control::{self, Commands, Control, Tools, Trigger};
 use crate::state::reload::{Look, Watch};
 use crate::state::snapshot::Expiring;
 use crate::state::status::Board;
 use crate::state::{Shared, Snapshot, calls, load};
+use crate::trace::{self, Traces};
 
 /// Why the sidecar does not start.
 #[derive(Debug)]
@@ -52,6 +54,7 @@ pub struct Sidecar {
     control: Control,
     control_thread: JoinHandle<()>,
     shared: Arc<Shared>,
+    traces: Traces,
     log: LogGuard,
 }
 
@@ -74,6 +77,7 @@ impl Sidecar {
             (0..settings.listener.workers).map(|_| Arc::new(metrics::Worker::default())).collect();
         let registry = Arc::new(Registry::new(counters.clone(), log.dropped()));
         announce(&snapshot, &registry);
+        let traces = trace::start(&registry);
 
         let shared = Arc::new(Shared::new(snapshot));
         let (control, commands) = Control::new(shared.clone());
@@ -83,12 +87,12 @@ impl Sidecar {
         let control_thread =
             start_control(shared.clone(), commands, tools, admin_listener, admin.clone()).map_err(runtime)?;
 
-        let parts = Parts { shared: shared.clone(), control: control.clone() };
+        let parts = Parts { shared: shared.clone(), control: control.clone(), tracer: traces.tracer() };
         let workers = counters.into_iter().map(|counters| (counters, log.sink())).collect();
         let server = Server::start(listener, &parts, workers).map_err(runtime)?;
         admin.accepting();
         tracing::info!(address = %server.address(), admin = %admin_address, "listening");
-        Ok(Sidecar { server, admin_address, admin, control, control_thread, shared, log: log_guard })
+        Ok(Sidecar { server, admin_address, admin, control, control_thread, shared, traces, log: log_guard })
     }
 
     /// Where clients connect.
@@ -127,6 +131,7 @@ impl Sidecar {
         // The control thread ends with the last line to it.
         drop(self.control);
         let _ = self.control_thread.join();
+        drop(self.traces);
         drop(self.log);
     }
 }
@@ -197,7 +202,7 @@ fn announce(snapshot: &Snapshot, registry: &Registry) {
     for note in &snapshot.notes {
         tracing::warn!(note);
     }
-    for warning in snapshot.warnings(UnixTime::now()) {
+    for warning in advice(snapshot, UnixTime::now()) {
         tracing::warn!(warning);
     }
     for issuer in &snapshot.issuers {

@@ -52,13 +52,13 @@ pub(super) fn spawn(
     let (sender, receiver) = mpsc::unbounded_channel();
     let load = Arc::new(AtomicUsize::new(0));
     let mailbox = Mailbox { sender, load: load.clone() };
-    let (shared, control) = (parts.shared.clone(), parts.control.clone());
+    let Parts { shared, control, tracer } = parts.clone();
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
             Ok(runtime) => runtime,
             Err(error) => return tracing::error!(%error, "a worker has no runtime"),
         };
-        let worker = Worker::new(shared, control, metrics, log);
+        let worker = Worker::new(shared, control, metrics, log, tracer);
         runtime.block_on(run(Rc::new(Hall::new(worker, load)), receiver, phase));
     })?;
     Ok((mailbox, thread))

@@ -19,9 +19,9 @@ const ELLIPSIS: char = '…';
 /// Cuts path, method and note.
 pub(super) fn bound(decision: &mut Decision) {
     if let Some(path) = &mut decision.path
-        && !is_loggable(path)
+        && let Cow::Owned(cut) = loggable_path(path)
     {
-        *path = loggable(path).into();
+        *path = cut.into();
     }
     if let Some(start) = decision.method.as_ref().and_then(|method| method.as_str().as_bytes().get(..METHOD))
     {
@@ -32,6 +32,11 @@ pub(super) fn bound(decision: &mut Decision) {
     {
         *note = Cow::Owned(cut(note, NOTE));
     }
+}
+
+/// As much of a path as may be written down, in the log and in traces.
+pub(crate) fn loggable_path(path: &str) -> Cow<'_, str> {
+    if is_loggable(path) { Cow::Borrowed(path) } else { Cow::Owned(loggable(path)) }
 }
 
 /// At most `limit` bytes of a text; an ellipsis stands for what is left out.

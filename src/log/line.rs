@@ -47,16 +47,20 @@ pub(super) fn decision(format: LogFormat, decision: &Decision, clock: &mut Clock
 }
 
 /// What a line tells of a decision, in the order of JSON. The set of keys is the same in every line.
-fn fields(decision: &Decision) -> [(&'static str, Value<'_>); 17] {
+fn fields(decision: &Decision) -> [(&'static str, Value<'_>); 18] {
     [
         ("request_id", std::str::from_utf8(&decision.request_id).ok().into()),
+        ("trace_id", decision.trace_id.as_ref().map_or(Value::Missing, |id| Value::Hex(id))),
         ("decision", Verdict::of(decision.reason).name().into()),
         ("reason", decision.reason.map(Reason::name).into()),
         ("note", decision.note.as_deref().into()),
         ("issuer", decision.issuer.as_deref().into()),
         ("sub", decision.subject.as_deref().into()),
         ("client_id", decision.client_id.as_deref().into()),
-        ("token_thumbprint", decision.token_thumbprint.as_ref().map_or(Value::Missing, Value::Hex)),
+        (
+            "token_thumbprint",
+            decision.token_thumbprint.as_ref().map_or(Value::Missing, |digest| Value::Hex(digest)),
+        ),
         (
             "certificate_thumbprint",
             decision.certificate_thumbprint.as_ref().map_or(Value::Missing, Value::Base64Url),

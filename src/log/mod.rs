@@ -22,6 +22,7 @@ use http::Method;
 use prometheus_client::metrics::counter::Counter;
 use tracing::level_filters::LevelFilter;
 
+pub(crate) use bounds::loggable_path;
 pub use filter::Filter;
 pub use thread::LogGuard;
 
@@ -37,6 +38,8 @@ pub struct Decision {
     pub time: SystemTime,
     /// Also in the answer and towards the upstream: 32 hexadecimal digits.
     pub request_id: [u8; 32],
+    /// The trace that the request is part of (W3C Trace Context §3.2.2.3); `None` where tracing is off.
+    pub trace_id: Option<[u8; 16]>,
     /// `None`: accepted.
     pub reason: Option<Reason>,
     /// What the operator reads besides.

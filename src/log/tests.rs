@@ -69,6 +69,7 @@ fn sparse(reason: Option<Reason>) -> Decision {
     Decision {
         time: UNIX_EPOCH,
         request_id: *b"0123456789abcdef0123456789abcdef",
+        trace_id: None,
         reason,
         note: None,
         peer: "192.0.2.1:50000".parse().unwrap(),
@@ -90,6 +91,7 @@ fn sparse(reason: Option<Reason>) -> Decision {
 fn full(reason: Option<Reason>) -> Decision {
     Decision {
         time: UNIX_EPOCH + Duration::from_micros(1_709_210_096_000_042),
+        trace_id: Some([0x0a; 16]),
         note: Some("as configured".into()),
         issuer: Some("https://as.example.com".into()),
         subject: Some("alice".into()),
@@ -122,9 +124,9 @@ fn a_json_line_has_its_fields_in_a_stable_order() {
     let line = written(LogFormat::Json, Level::Info, [full(None)]).text();
     let expected = concat!(
         r#"{"time":"2024-02-29T12:34:56.000042Z","level":"info","event":"decision","#,
-        r#""request_id":"0123456789abcdef0123456789abcdef","decision":"accepted","reason":null,"#,
-        r#""note":"as configured","issuer":"https://as.example.com","sub":"alice","client_id":"shop","#,
-        r#""token_thumbprint":"abababababababababababababababababababababababababababababababab","#,
+        r#""request_id":"0123456789abcdef0123456789abcdef","trace_id":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a","#,
+        r#""decision":"accepted","reason":null,"note":"as configured","issuer":"https://as.example.com","sub":"alice","#,
+        r#""client_id":"shop","token_thumbprint":"abababababababababababababababababababababababababababababababab","#,
         r#""certificate_thumbprint":"__________________________________________8","route":"/orders/*","#,
         r#""method":"GET","path":"/orders/42","status":200,"peer":"192.0.2.1:50000","cached":true,"#,
         r#""duration_seconds":0.001234,"upstream_duration_seconds":0.000900}"#,
@@ -139,8 +141,8 @@ fn a_text_line_shows_the_decision_in_columns_and_the_rest_by_name() {
     let lines = written(LogFormat::Text, Level::Info, decisions).text();
     let expected = concat!(
         "2024-02-29T12:34:56.000042Z  INFO accepted -                         GET     /orders/42               ",
-        "200 0.001234s 0123456789abcdef0123456789abcdef note=\"as configured\" issuer=https://as.example.com ",
-        "sub=alice client_id=shop ",
+        "200 0.001234s 0123456789abcdef0123456789abcdef trace_id=0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a ",
+        "note=\"as configured\" issuer=https://as.example.com sub=alice client_id=shop ",
         "token_thumbprint=abababababababababababababababababababababababababababababababab ",
         "certificate_thumbprint=__________________________________________8 route=/orders/* ",
         "peer=192.0.2.1:50000 cached=true upstream_duration=0.000900s\n",

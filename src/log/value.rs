@@ -14,8 +14,8 @@ use crate::decide::token::Digest;
 pub(super) enum Value<'a> {
     Missing,
     Text(&'a str),
-    /// A digest in lower-case hexadecimal digits.
-    Hex(&'a Digest),
+    /// Bytes in lower-case hexadecimal digits.
+    Hex(&'a [u8]),
     /// A digest as `x5t#S256` has it (RFC 8705 §3.1).
     Base64Url(&'a Digest),
     Peer(SocketAddr),
@@ -72,7 +72,7 @@ impl Value<'_> {
         match self {
             Value::Missing => {}
             Value::Text(text) => out.push_str(text),
-            Value::Hex(digest) => digest.iter().for_each(|&byte| {
+            Value::Hex(bytes) => bytes.iter().for_each(|&byte| {
                 out.push(hex_digit(byte >> 4));
                 out.push(hex_digit(byte & 0xf));
             }),

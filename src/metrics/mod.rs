@@ -86,6 +86,29 @@ impl Outcome {
     }
 }
 
+/// What became of a span of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpanOutcome {
+    /// The collector took it.
+    Exported,
+    /// The collector did not.
+    Failed,
+    /// Too many waited already.
+    Dropped,
+}
+
+impl SpanOutcome {
+    const ALL: [SpanOutcome; 3] = [SpanOutcome::Exported, SpanOutcome::Failed, SpanOutcome::Dropped];
+
+    const fn name(self) -> &'static str {
+        match self {
+            SpanOutcome::Exported => "exported",
+            SpanOutcome::Failed => "failed",
+            SpanOutcome::Dropped => "dropped",
+        }
+    }
+}
+
 /// What became of a request: the `decision` of logs and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {

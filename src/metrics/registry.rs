@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 
 use super::worker::{BOUNDS, Histogram};
-use super::{CacheOutcome, Handshake, Outcome, Verdict, Worker};
+use super::{CacheOutcome, Handshake, Outcome, SpanOutcome, Verdict, Worker};
 use crate::decide::refusal::Reason;
 
 /// A moment that a file tells: when its certificate expires, or when its CRL is due for renewal.
@@ -33,6 +33,7 @@ pub struct Registry {
     files: Arc<Files>,
     jwks_fetches: Family<[(&'static str, String); 2], Counter>,
     reloads: Family<[(&'static str, &'static str); 1], Counter>,
+    spans: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
 impl Registry {
@@ -47,6 +48,10 @@ impl Registry {
         let reloads = Family::default();
         for outcome in Outcome::ALL {
             drop(Family::<_, Counter>::get_or_create(&reloads, &[("outcome", outcome.name())]));
+        }
+        let spans = Family::default();
+        for outcome in SpanOutcome::ALL {
+            drop(Family::<_, Counter>::get_or_create(&spans, &[("outcome", outcome.name())]));
         }
 
         let mut text = prometheus_client::registry::Registry::with_prefix("boundgate");
@@ -69,9 +74,14 @@ impl Registry {
             "Log lines dropped because standard output did not keep up",
             log_dropped,
         );
+        text.register(
+            "trace_spans",
+            "Spans of traces; failed: the collector did not take them, dropped: too many waited for it",
+            spans.clone(),
+        );
         text.register_collector(Box::new(Sum(workers.clone())));
         text.register_collector(Box::new(files.clone()));
-        Registry { text, workers, files, jwks_fetches, reloads }
+        Registry { text, workers, files, jwks_fetches, reloads, spans }
     }
 
     /// The workers whose counters are summed.
@@ -94,6 +104,11 @@ impl Registry {
     /// A reload ended.
     pub fn reload(&self, outcome: Outcome) {
         self.reloads.get_or_create(&[("outcome", outcome.name())]).inc();
+    }
+
+    /// Counts spans of traces that end in this way.
+    pub fn spans(&self, outcome: SpanOutcome) -> Counter {
+        self.spans.get_or_create(&[("outcome", outcome.name())]).clone()
     }
 
     /// Replaces the certificates that are in force and when they expire.

@@ -86,7 +86,7 @@ fn grpc_answer(reason: Reason, headers: &mut HeaderMap) {
 }
 
 /// gRPC's code for an HTTP status of ours.
-fn grpc_status(status: u16) -> u16 {
+pub(crate) fn grpc_status(status: u16) -> u16 {
     match status {
         400 => 3,
         401 => 16,

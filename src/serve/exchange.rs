@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::Method;
+use http::request::Parts;
 
 use super::clock::{Delivery, ExchangeGuard};
 use super::ids::RequestId;
@@ -14,12 +15,15 @@ use crate::decide::refusal::{Reason, Refusal};
 use crate::decide::token::Digest;
 use crate::decide::verified::Genuine;
 use crate::log::Decision;
+use crate::trace;
 
 /// An open exchange. Dropping it writes its line and counts it.
 pub(crate) struct Exchange {
     connection: Rc<Connection>,
     guard: ExchangeGuard,
     pub(crate) id: RequestId,
+    /// Its spans, where tracing is on.
+    pub(crate) trace: Option<Box<trace::Request>>,
     time: SystemTime,
     start: Instant,
     method: Method,
@@ -36,15 +40,18 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn begin(connection: &Rc<Connection>, method: Method, path: &str) -> Exchange {
+    pub(crate) fn begin(connection: &Rc<Connection>, head: &Parts) -> Exchange {
+        let time = SystemTime::now();
+        let tracer = connection.worker.tracer.as_ref();
         Exchange {
             connection: connection.clone(),
             guard: connection.clock.exchange(connection.multiplexed),
             id: connection.worker.ids.next(),
-            time: SystemTime::now(),
+            trace: tracer.map(|tracer| Box::new(tracer.begin(&head.method, &head.headers, time))),
+            time,
             start: Instant::now(),
-            method,
-            path: path.into(),
+            method: head.method.clone(),
+            path: head.uri.path().into(),
             route: None,
             token: None,
             genuine: None,
@@ -84,9 +91,12 @@ impl Exchange {
         self.connection.worker.metrics.upstream(took);
     }
 
-    /// The answer's status is known.
+    /// The answer's status is known: it is the upstream's.
     pub(crate) fn answered(&mut self, status: u16) {
         self.status = status;
+        if let Some(trace) = &mut self.trace {
+            trace.upstream_answered(status);
+        }
     }
 
     /// It was refused, or failed.
@@ -125,9 +135,10 @@ impl Drop for Exchange {
         let worker = &self.connection.worker;
         let genuine = self.genuine.as_ref();
         worker.metrics.request(self.reason, duration);
-        worker.log.decision(Decision {
+        let decision = Decision {
             time: self.time,
             request_id: self.id,
+            trace_id: self.trace.as_ref().map(|trace| trace.trace_id()),
             reason: self.reason,
             note: self.note.take(),
             peer: self.connection.peer,
@@ -143,6 +154,10 @@ impl Drop for Exchange {
             cached: self.cached,
             duration,
             upstream_duration: self.upstream,
-        });
+        };
+        if let Some(trace) = self.trace.take() {
+            trace.end(&decision);
+        }
+        worker.log.decision(decision);
     }
 }

@@ -62,6 +62,9 @@ pub(super) async fn forward(
     rewrite(&mut head, permit, connection, snapshot, host, exchange)?;
     let (body, progress) = RequestBody::new(body, limits, &snapshot.reserved);
     let upstream = &snapshot.settings.upstream;
+    if let Some(trace) = &mut exchange.trace {
+        trace.onward(&head.method, &mut head.headers, &upstream.url);
+    }
     let sent = Instant::now();
     let (response, lease) = exchange_heads(connection, upstream, head, body, progress).await?;
     exchange.upstream_answered(sent.elapsed());

@@ -36,7 +36,7 @@ pub async fn handle(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (head, body) = request.into_parts();
     let body = Upload::new(body, connection.multiplexed);
-    let mut exchange = Exchange::begin(&connection, head.method.clone(), head.uri.path());
+    let mut exchange = Exchange::begin(&connection, &head);
     let grpc = answer::is_grpc(&head.headers);
     match pass(&connection, head, body, &mut exchange).await {
         Ok(response) => Ok(response.map(|incoming| incoming.with(exchange))),

@@ -21,6 +21,7 @@ use crate::metrics;
 use crate::state::control::Control;
 use crate::state::trust::{Admitted, Trust};
 use crate::state::{Shared, Snapshot};
+use crate::trace::Tracer;
 
 /// One worker thread's own state.
 pub struct Worker {
@@ -28,6 +29,8 @@ pub struct Worker {
     pub(crate) control: Control,
     pub(crate) metrics: Arc<metrics::Worker>,
     pub(crate) log: Sink,
+    /// `None` where tracing is off.
+    pub(crate) tracer: Option<Tracer>,
     pub(crate) ids: Ids,
     pub(crate) remembered: Remembered,
     pub(crate) pool: Rc<Pool>,
@@ -40,12 +43,14 @@ impl Worker {
         control: Control,
         metrics: Arc<metrics::Worker>,
         log: Sink,
+        tracer: Option<Tracer>,
     ) -> Rc<Worker> {
         Rc::new(Worker {
             shared,
             control,
             metrics,
             log,
+            tracer,
             ids: Ids::new(),
             remembered: Remembered::new(),
             pool: Rc::new(Pool::new()),

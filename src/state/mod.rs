@@ -1,5 +1,6 @@
 //! Everything that can be reloaded: one immutable [`Snapshot`] behind one atomic swap, and one writer.
 
+pub mod advice;
 pub mod calls;
 pub mod control;
 pub mod discovery;

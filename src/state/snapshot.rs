@@ -74,12 +74,6 @@ impl Snapshot {
     pub fn expiries(&self) -> impl Iterator<Item = &Expiry> {
         self.expiries.iter().chain(self.trust.expiries())
     }
-
-    /// A sentence for everything that has run out: none of it stops the proxy, all of it breaks connections soon.
-    pub fn warnings(&self, now: UnixTime) -> Vec<String> {
-        let over = self.expiries().filter(|expiry| expiry.at <= now.as_secs());
-        over.map(|expiry| format!("{expiry}, which has passed")).collect()
-    }
 }
 
 impl Expiry {
@@ -91,10 +85,9 @@ impl Expiry {
     ) -> Option<Expiry> {
         Some(Expiry { file: file.value.clone(), what, at: dates.min()? })
     }
-}
 
-impl std::fmt::Display for Expiry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    /// What it is about and when that runs out: "the certificate is valid until 2030-01-01T00:00:00Z".
+    pub fn date(&self) -> String {
         let what = match self.what {
             Expiring::Certificate => "the certificate is valid until",
             Expiring::Authority => "the authority's certificate is valid until",
@@ -102,7 +95,29 @@ impl std::fmt::Display for Expiry {
         };
         let date = i64::try_from(self.at).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
         let date = date.and_then(|date| date.format(&Rfc3339).ok()).unwrap_or_else(|| self.at.to_string());
-        write!(f, "{}: {what} {date}", self.file.display())
+        format!("{what} {date}")
+    }
+
+    /// Whole days until then; `None` once it has passed.
+    pub fn days_left(&self, now: UnixTime) -> Option<u64> {
+        let left = self.at.checked_sub(now.as_secs()).filter(|left| *left > 0)?;
+        Some(left / (24 * 60 * 60))
+    }
+
+    /// The same for a person: "7 days left".
+    pub fn left(&self, now: UnixTime) -> String {
+        match self.days_left(now) {
+            None => "which has passed".to_owned(),
+            Some(0) => "less than a day left".to_owned(),
+            Some(1) => "1 day left".to_owned(),
+            Some(days) => format!("{days} days left"),
+        }
+    }
+}
+
+impl std::fmt::Display for Expiry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.file.display(), self.date())
     }
 }
 

@@ -2,14 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod architecture;
+mod check;
 mod forwarding;
 mod forwarding_answers;
 mod forwarding_reuse;
 mod framing;
 mod framing_h2;
 mod identity;
+mod metrics;
 mod oidc_provider;
 mod paths;
+mod reference;
 mod streams;
 mod streams_ends;
 mod support;
+mod traces;

@@ -30,6 +30,7 @@ const HMAC: &str = "neither HMAC nor none is ever accepted (RFC 8725 §3.2)";
 /// The whole file.
 pub(super) const ROOT: Section = Section {
     name: "",
+    doc: "",
     form: Form::Required,
     later: false,
     keys: &[],
@@ -49,31 +50,43 @@ pub(super) const ROOT: Section = Section {
 
 const LISTENER: Section = Section {
     name: "listener",
+    doc: "the socket that clients connect to",
     form: Form::Required,
     later: false,
     keys: &[
         Key::new("address", One(Text::Address), "where the proxy listens").required(),
         Key::new("certificate", FILE, "PEM chain of the server, leaf first").required(),
         Key::new("private_key", FILE, "PEM private key of the leaf").required(),
-        Key::new("public_url", One(Text::Origin), "what clients call this API"),
-        Key::new("workers", Number(1, 256), "threads; by default as many as there are processors"),
+        Key::new("public_url", One(Text::Origin),
+            "what clients call this API, where Boundgate writes a URL of it; without it the request's Host stands there; it decides nothing"),
+        Key::new("workers", Number(1, 256),
+            "threads that serve connections; left out: as many as this process may use processors"),
     ],
     sections: &[],
 };
 
 const CLIENT_CERTIFICATES: Section = Section {
     name: "client_certificates",
+    doc: "who may connect: the certificates of clients and their revocation",
     form: Form::Required,
     later: false,
     keys: &[
-        Key::new("mode", word(&["required", "optional"], &[]), "whether a handshake needs a certificate")
+        Key::new("mode", word(&["required", "optional"], &[]),
+            "required: no certificate, no handshake; optional: a connection without one is admitted, and each request decides")
             .default("required"),
-        Key::new("trust", word(&["ca", "any"], &[]), "which certificates are admitted").default("ca"),
-        Key::new("ca", FILE, "PEM anchors of the clients' chains"),
-        Key::new("crl", List(Text::File, 0), "certificate revocation lists").default("[]"),
-        Key::new("crl_depth", word(&["chain", "leaf"], &[]), "which certificates need a CRL")
+        Key::new("trust", word(&["ca", "any"], &[]),
+            "ca: the chain must lead to an authority of ca; any: every certificate whose dates hold, self-signed too (RFC 8705 §2.2), and the handshake still proves its private key")
+            .default("ca"),
+        Key::new("ca", FILE,
+            "PEM certificates of the authorities that clients' chains must lead to; required by trust = \"ca\", refused by \"any\""),
+        Key::new("crl", List(Text::File, 0),
+            "certificate revocation lists, PEM or DER; where there is one, every certificate that crl_depth names needs one of its issuer, or it is refused")
+            .default("[]"),
+        Key::new("crl_depth", word(&["chain", "leaf"], &[]),
+            "chain: every certificate below the authority needs a CRL; leaf: only the client's own")
             .default("chain"),
-        Key::new("crl_expired", word(&["warn", "refuse"], &[]), "what a CRL past its nextUpdate means")
+        Key::new("crl_expired", word(&["warn", "refuse"], &[]),
+            "a CRL past its nextUpdate still counts, with a warning (warn), or admits nobody (refuse)")
             .default("warn"),
     ],
     sections: &[],
@@ -81,22 +94,30 @@ const CLIENT_CERTIFICATES: Section = Section {
 
 const ISSUERS: Section = Section {
     name: "issuers",
+    doc: "an authorization server whose tokens are accepted; a token is matched by its iss",
     form: Form::OneOrMore,
     later: false,
     keys: &[
         Key::new("issuer", One(Text::Issuer), "compared exactly with a token's iss").required(),
         Key::new("audiences", List(Text::Any, 1), "one of them must be in a token's aud").required(),
-        Key::new("algorithms", List(ALGORITHM, 1), "signature algorithms of its tokens")
+        Key::new("algorithms", List(ALGORITHM, 1),
+            "signature algorithms of its tokens (RFC 8725 §3.1); a key serves its own algorithm only")
             .default(r#"["ES256", "PS256", "EdDSA", "RS256"]"#),
-        Key::new("token_types", List(Text::TokenType, 1), "the header's typ").default(r#"["at+jwt", "JWT"]"#),
-        Key::new("jwks_uri", One(Text::Url), "where its keys are fetched"),
-        Key::new("jwks_file", FILE, "its keys as a file"),
-        Key::new("jwks_refresh", One(Text::Time(SECOND, DAY)), "how often keys are fetched").default("10m"),
-        Key::new("jwks_max_stale", One(Text::Time(ZERO, MONTH)), "how long keys serve without a refresh")
+        Key::new("token_types", List(Text::TokenType, 1),
+            "what the header's typ may be (RFC 9068 §4); none counts as JWT, and application/ may stand before it")
+            .default(r#"["at+jwt", "JWT"]"#),
+        Key::new("jwks_uri", One(Text::Url),
+            "where its keys are fetched; without jwks_uri and jwks_file it is discovered (RFC 8414, then OpenID Connect Discovery)"),
+        Key::new("jwks_file", FILE, "its keys as a file, a JSON Web Key Set (RFC 7517), instead of fetching them"),
+        Key::new("jwks_refresh", One(Text::Time(SECOND, DAY)),
+            "how often keys are fetched; besides at once for an unknown kid or a failed signature, within a limit")
+            .default("10m"),
+        Key::new("jwks_max_stale", One(Text::Time(ZERO, MONTH)),
+            "how long keys serve that can no longer be refreshed")
             .default("24h"),
-        Key::new("ca", FILE, "extra trust root for calls to this issuer"),
+        Key::new("ca", FILE, "PEM certificates trusted for calls to this issuer, besides the system's"),
         // FAPI 2.0 §5.3.4: no leeway above 60 s.
-        Key::new("leeway", One(Text::Time(ZERO, MINUTE)), "clock skew for exp, nbf and iat").default("30s"),
+        Key::new("leeway", One(Text::Time(ZERO, MINUTE)), "clock skew that is allowed for exp, nbf and iat").default("30s"),
     ],
     sections: &[ISSUER_TLS, INTROSPECTION],
 };
@@ -110,10 +131,11 @@ const ALGORITHM: Text = Text::Word(
 
 const ISSUER_TLS: Section = Section {
     name: "tls",
+    doc: "the client certificate of every call to this issuer",
     form: Form::Optional,
     later: false,
     keys: &[
-        Key::new("certificate", FILE, "client certificate for calls to this issuer").required(),
+        Key::new("certificate", FILE, "PEM chain of the client certificate, leaf first").required(),
         Key::new("private_key", FILE, "its private key").required(),
     ],
     sections: &[],
@@ -121,25 +143,34 @@ const ISSUER_TLS: Section = Section {
 
 const INTROSPECTION: Section = Section {
     name: "introspection",
+    doc: "opaque tokens: the issuer is asked about each (RFC 7662)",
     form: Form::Optional,
     later: true,
     keys: &[
-        Key::new("endpoint", One(Text::Url), "where tokens are introspected"),
-        Key::new("always", Flag, "JWTs too").default("false"),
+        Key::new("endpoint", One(Text::Url),
+            "where tokens are introspected; left out: discovered, from mtls_endpoint_aliases first when [issuers.tls] is given (RFC 8705 §5)"),
+        Key::new("always", Flag, "JWTs of this issuer are introspected too, after their own verification").default("false"),
         Key::new("client_id", One(Text::Any), "Boundgate's name at the issuer"),
-        Key::new("client_secret", One(Text::Secret), "its secret"),
-        Key::new("client_secret_file", FILE, "its secret as a file"),
-        Key::new("client_auth", word(CLIENT_AUTH, &[]), "how it authenticates")
+        Key::new("client_secret", One(Text::Secret), "the secret of that name, better as \"${VARIABLE}\" than as it is"),
+        Key::new("client_secret_file", FILE,
+            "a file with the secret, instead of client_secret; one trailing newline does not count"),
+        Key::new("client_auth", word(CLIENT_AUTH, &[]),
+            "how Boundgate authenticates at the issuer; tls_client_auth needs [issuers.tls]")
             .default("client_secret_basic"),
-        Key::new("signing_key", FILE, "PKCS#8 PEM for private_key_jwt"),
-        Key::new("key_id", One(Text::Any), "its kid"),
-        Key::new("signing_algorithm", One(ALGORITHM), "its alg").default("ES256"),
-        Key::new("answer", word(&["json", "signed", "phantom"], &[]), "the form of answers").default("json"),
+        Key::new("signing_key", FILE, "the private key of private_key_jwt, PKCS#8 in PEM"),
+        Key::new("key_id", One(Text::Any), "the kid of signing_key"),
+        Key::new("signing_algorithm", One(ALGORITHM), "the algorithm of signing_key").default("ES256"),
+        Key::new("answer", word(&["json", "signed", "phantom"], &[]),
+            "json: RFC 7662; signed: RFC 9701; phantom: application/jwt, and the JWT is verified as an access token")
+            .default("json"),
         Key::new("require_audience", Flag, "an answer without aud is refused").default("true"),
-        Key::new("cache_ttl", One(Text::Time(ZERO, DAY)), "how long active answers serve").default("60s"),
-        Key::new("negative_ttl", One(Text::Time(ZERO, DAY)), "how long inactive answers serve")
+        Key::new("cache_ttl", One(Text::Time(ZERO, DAY)),
+            "how long the answer to an active token serves, never past the token's exp: the time that a revocation takes")
+            .default("60s"),
+        Key::new("negative_ttl", One(Text::Time(ZERO, DAY)),
+            "how long the answer to an inactive token serves")
             .default("10s"),
-        Key::new("timeout", TIMEOUT, "for one call").default("5s"),
+        Key::new("timeout", TIMEOUT, "how long one call may take").default("5s"),
     ],
     sections: &[],
 };
@@ -149,12 +180,15 @@ const CLIENT_AUTH: &[&str] =
 
 const BINDING: Section = Section {
     name: "binding",
+    doc: "how a token must be bound to its client",
     form: Form::Defaulted,
     later: false,
     keys: &[
-        Key::new("require", word(&["always", "if-bound"], &[]), "whether unbound tokens are refused")
+        Key::new("require", word(&["always", "if-bound"], &[]),
+            "always: an unbound token is refused; if-bound: it is accepted, and only a bound one is checked")
             .default("always"),
-        Key::new("methods", List(Text::Word(&["mtls"], &[("dpop", NOT_YET)]), 1), "how a token is bound")
+        Key::new("methods", List(Text::Word(&["mtls"], &[("dpop", NOT_YET)]), 1),
+            "the ways of binding: mtls is the certificate's thumbprint (RFC 8705 §3)")
             .default(r#"["mtls"]"#),
     ],
     sections: &[],
@@ -162,98 +196,123 @@ const BINDING: Section = Section {
 
 const ROUTES: Section = Section {
     name: "routes",
+    doc: "a rule for some requests; the first that matches holds, and without one a bound token is needed",
     form: Form::Any,
     later: false,
     keys: &[
-        Key::new("path", One(Text::RoutePath), "which requests the rule is for").required(),
-        Key::new("methods", List(Text::Method, 1), "left out: every method"),
-        Key::new("access", word(&["token", "public"], &[]), "what a request needs").default("token"),
-        Key::new("scopes", List(Text::Scope, 0), "all of them are needed").default("[]"),
+        Key::new("path", One(Text::RoutePath),
+            "an exact path, or a prefix that ends in /*: what begins with \"/public/\", not \"/public\"")
+            .required(),
+        Key::new("methods", List(Text::Method, 1),
+            "the methods that the rule is for; left out: all; GET does not imply HEAD"),
+        Key::new("access", word(&["token", "public"], &[]),
+            "token: what [binding] asks for; public: forwarded without a decision, identity headers removed")
+            .default("token"),
+        Key::new("scopes", List(Text::Scope, 0),
+            "scopes that the token must have, all of them (RFC 6749 §3.3)")
+            .default("[]"),
     ],
     sections: &[],
 };
 
 const UPSTREAM: Section = Section {
     name: "upstream",
+    doc: "the API",
     form: Form::Required,
     later: false,
     keys: &[
         Key::new("url", One(Text::Upstream), "where requests go").required(),
-        Key::new("ca", FILE, "trust root for https").later(),
-        Key::new("connect_timeout", TIMEOUT, "for a connection").default("5s"),
-        Key::new("timeout", TIMEOUT, "for the response's head").default("30s"),
+        Key::new("ca", FILE, "https: PEM certificates that the API's chain must lead to; left out: the system's").later(),
+        Key::new("connect_timeout", TIMEOUT, "how long a connection may take").default("5s"),
+        Key::new("timeout", TIMEOUT,
+            "how long the response's head may take, counted from the last byte of the request")
+            .default("30s"),
     ],
     sections: &[],
 };
 
 const FORWARD: Section = Section {
     name: "forward",
+    doc: "what the API gets to know",
     form: Form::Defaulted,
     later: false,
     keys: &[
-        Key::new(
-            "authorization",
-            word(&["keep", "remove"], &[("phantom", NOT_YET)]),
-            "what becomes of the Authorization header",
-        )
-        .default("keep"),
-        Key::new(
-            "client_cert",
-            word(&["none"], &[("rfc9440", NOT_YET), ("xfcc", NOT_YET)]),
-            "how the client's certificate is forwarded",
-        )
-        .default("none"),
+        Key::new("authorization", word(&["keep", "remove"], &[("phantom", NOT_YET)]),
+            "keep: the header goes on as it came; remove: it is taken off, on public routes too")
+            .default("keep"),
+        Key::new("client_cert", word(&["none"], &[("rfc9440", NOT_YET), ("xfcc", NOT_YET)]),
+            "the client's certificate as a header: none")
+            .default("none"),
     ],
-    sections: &[Section { name: "claims", form: Form::Free, later: false, keys: &[], sections: &[] }],
+    sections: &[CLAIMS],
+};
+
+const CLAIMS: Section = Section {
+    name: "claims",
+    doc: "request header = claim: a literal top-level name first, else a path with dots",
+    form: Form::Free,
+    later: false,
+    keys: &[],
+    sections: &[],
 };
 
 const LIMITS: Section = Section {
     name: "limits",
+    doc: "what one client, or all of them, may use up",
     form: Form::Defaulted,
     later: false,
     keys: &[
-        Key::new("request_head", One(Text::Size(4 * KIB, MIB)), "bytes of a request's head").default("64KiB"),
-        Key::new("request_body", One(Text::SizeOrNone(0, 1024 * GIB)), "bytes of a request's body")
+        Key::new("request_head", One(Text::Size(4 * KIB, MIB)),
+            "size of a request's head; above it, or with more than 100 fields: 431")
+            .default("64KiB"),
+        Key::new("request_body", One(Text::SizeOrNone(0, 1024 * GIB)),
+            "size of a request's body; above it: 413")
             .default("none"),
-        Key::new("head_timeout", TIMEOUT, "for the handshake, and for a request's head").default("10s"),
-        Key::new("idle_timeout", TIMEOUT, "a connection without a request").default("75s"),
-        Key::new("stall_timeout", TIMEOUT, "waiting for the client").default("60s"),
-        Key::new(
-            "stream",
-            word(&["keep"], &[("until-exp", NOT_YET)]),
-            "whether long exchanges end with their token",
-        )
-        .default("keep"),
-        Key::new("connections", Number(1, 1_000_000), "open at once").default("10000"),
-        Key::new("drain_delay", One(Text::Time(ZERO, HOUR)), "after SIGTERM, before the drain").default("0s"),
-        Key::new("drain", One(Text::Time(ZERO, DAY)), "for open requests").default("20s"),
+        Key::new("head_timeout", TIMEOUT,
+            "time for the TLS handshake, and from a request's first byte to the end of its head")
+            .default("10s"),
+        Key::new("idle_timeout", TIMEOUT, "how long a kept-alive connection waits for its next request").default("75s"),
+        Key::new("stall_timeout", TIMEOUT, "how long a request waits for the client to send or to read on").default("60s"),
+        Key::new("stream", word(&["keep"], &[("until-exp", NOT_YET)]),
+            "keep: a long exchange goes on past its token's exp")
+            .default("keep"),
+        Key::new("connections", Number(1, 1_000_000),
+            "connections open at once; above it new ones wait in the kernel's backlog")
+            .default("10000"),
+        Key::new("drain_delay", One(Text::Time(ZERO, HOUR)),
+            "after SIGTERM: how long everything is still accepted while /readyz says no")
+            .default("0s"),
+        Key::new("drain", One(Text::Time(ZERO, DAY)),
+            "how long open requests may take after that, until they are cut")
+            .default("20s"),
     ],
     sections: &[],
 };
 
 const LOG: Section = Section {
     name: "log",
+    doc: "standard output",
     form: Form::Defaulted,
     later: false,
     keys: &[
-        Key::new("format", word(&["json", "text"], &[]), "the form of a line").default("json"),
-        Key::new(
-            "level",
-            word(&["error", "warn", "info", "debug", "trace"], &[]),
-            "the least that is logged",
-        )
-        .default("info"),
+        Key::new("format", word(&["json", "text"], &[]), "json: an object a line; text: a line for people").default("json"),
+        Key::new("level", word(&["error", "warn", "info", "debug", "trace"], &[]),
+            "the least that is logged; $RUST_LOG overrides it for Boundgate's own events")
+            .default("info"),
     ],
     sections: &[],
 };
 
 const ADMIN: Section = Section {
     name: "admin",
+    doc: "the read-only port for probes and metrics",
     form: Form::Defaulted,
     later: false,
     keys: &[
-        Key::new("address", One(Text::Address), "of /livez, /readyz and /metrics").default("127.0.0.1:9901"),
-        Key::new("control", One(Text::Any), "of POST /revocations").later(),
+        Key::new("address", One(Text::Address),
+            "where /livez, /readyz and /metrics are answered; never the port of clients")
+            .default("127.0.0.1:9901"),
+        Key::new("control", One(Text::Any), "the Unix socket of POST /revocations, mode 0600; left out: none").later(),
     ],
     sections: &[],
 };

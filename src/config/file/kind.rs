@@ -58,6 +58,13 @@ pub(super) enum Text {
     Scope,
 }
 
+impl Kind {
+    /// A text in quotes.
+    pub(super) fn is_text(self) -> bool {
+        matches!(self, Kind::One(_))
+    }
+}
+
 /// A value that its kind allows.
 #[derive(Debug, Clone)]
 pub(super) enum Value {

@@ -41,12 +41,12 @@ fn part(text: &str) -> Option<(u64, &str, &str)> {
 }
 
 /// A size in the greatest unit that needs no fraction.
-pub(super) fn show_size(bytes: u64) -> String {
+pub fn show_size(bytes: u64) -> String {
     show(bytes, &SIZES, "B")
 }
 
 /// A time in the greatest unit that needs no fraction.
-pub(super) fn show_time(time: Duration) -> String {
+pub fn show_time(time: Duration) -> String {
     show(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), &TIMES, "s")
 }
 

@@ -6,6 +6,8 @@ use super::kind::Kind;
 #[derive(Debug)]
 pub(super) struct Section {
     pub(super) name: &'static str,
+    /// What it is about.
+    pub(super) doc: &'static str,
     pub(super) form: Form,
     /// Described by the interface, refused by this version.
     pub(super) later: bool,
@@ -45,7 +47,7 @@ pub(super) struct Key {
     pub(super) absent: Absent,
     /// Described by the interface, refused by this version.
     pub(super) later: bool,
-    /// What it is, in a few words.
+    /// What it is and what its values mean; a sentence without its capital and its full stop.
     pub(super) doc: &'static str,
 }
 

@@ -6,7 +6,7 @@ use rustls::{HandshakeKind, NamedGroup, ServerConfig};
 use super::*;
 use crate::config::resolve;
 use crate::state::folder::{CONFIG, Folder, jwks};
-use crate::state::pki::{DAY, Holder, client, from_now, handshake, pem, validity};
+use crate::state::pki::{Holder, client, from_now, handshake, pem, validity};
 use crate::state::snapshot::Expiring;
 
 #[test]
@@ -86,12 +86,7 @@ fn what_runs_out_is_known_and_what_has_run_out_is_no_fault() {
         ("ca.crl", Expiring::Crl),
     ];
     assert_eq!(expiries, expected.map(|(name, what)| (folder.path(name), what)));
-    let warnings = snapshot.warnings(from_now(0));
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
-    assert!(warnings[0].contains("server.pem: the certificate is valid until 20"), "{warnings:?}");
-    assert!(warnings[1].contains("ca.crl: the CRL's next update is due at 20"), "{warnings:?}");
     assert_eq!(snapshot.trust.expired_crls(from_now(0)).collect::<Vec<_>>(), [&folder.path("ca.crl")]);
-    assert_eq!(snapshot.warnings(from_now(40 * DAY)).len(), 3);
 }
 
 /// Which parts of two snapshots are the same: trust, and of each issuer its policy with its keys, and what calls need.

@@ -34,12 +34,25 @@ impl Boundgate {
         boundgate
     }
 
-    /// The same without waiting, for what happens before it is ready.
+    /// The same with these environment variables.
+    pub(crate) fn start_with(folder: &Path, config: &Config, environment: &[(&str, &str)]) -> Boundgate {
+        let mut boundgate = Boundgate::spawn_with(folder, config, environment);
+        boundgate.wait_until_ready();
+        boundgate
+    }
+
+    /// Starts it without waiting, for what happens before it is ready.
     pub(crate) fn spawn(folder: &Path, config: &Config) -> Boundgate {
+        Boundgate::spawn_with(folder, config, &[])
+    }
+
+    fn spawn_with(folder: &Path, config: &Config, environment: &[(&str, &str)]) -> Boundgate {
         let (address, admin) = (free_address(), free_address());
         let file = folder.join("config.toml");
         fs::write(&file, config.text(address, admin)).unwrap();
-        let process = Process::spawn(command().arg("run").arg("--config").arg(&file));
+        let mut run = command();
+        let process =
+            Process::spawn(run.arg("run").arg("--config").arg(&file).envs(environment.iter().copied()));
         Boundgate { address, admin, file, process }
     }
 
@@ -103,6 +116,9 @@ impl Boundgate {
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_boundgate"));
     command.env_remove("RUST_LOG").env_remove("BOUNDGATE_CONFIG");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_")) {
+        command.env_remove(name);
+    }
     command
 }
 

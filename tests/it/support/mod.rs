@@ -7,6 +7,7 @@
 
 pub(crate) mod boundgate;
 pub(crate) mod client;
+pub(crate) mod collector;
 pub(crate) mod curl;
 pub(crate) mod frames;
 pub(crate) mod h2;

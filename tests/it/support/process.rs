@@ -9,6 +9,15 @@ use std::time::{Duration, Instant};
 /// 20 s that a sidecar may take to drain.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Waits for what nothing announces.
+pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "still not so: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// A running program. Dropped, it is killed.
 pub(crate) struct Process {
     child: Child,
