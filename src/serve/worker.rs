@@ -92,7 +92,6 @@ pub struct Connection {
     pub(crate) forwarded_for: HeaderValue,
     pub(crate) client: Option<ClientCert>,
     admitted: Cell<Option<Admitted>>,
-    closing: Cell<bool>,
     pub(crate) clock: Rc<Clock>,
     pub(crate) multiplexed: bool,
 }
@@ -113,7 +112,6 @@ impl Connection {
             forwarded_for: HeaderValue::from_str(&ip).unwrap_or(HeaderValue::from_static("unknown")),
             client,
             admitted: Cell::new(None),
-            closing: Cell::new(false),
             clock,
             multiplexed,
         })
@@ -136,7 +134,7 @@ impl Connection {
                 Ok(())
             }
             Err(why) => {
-                self.closing.set(true);
+                self.clock.close();
                 Err(Reason::CertificateNotAdmitted.note(why.0))
             }
         }
@@ -165,12 +163,14 @@ impl Connection {
     /// The present head is malformed: with HTTP/1 nobody knows for sure where the next one begins, so the connection ends with
     /// the answer.
     pub(crate) fn doubt(&self) {
-        self.closing.set(self.closing.get() || !self.multiplexed);
+        if !self.multiplexed {
+            self.clock.close();
+        }
     }
 
     /// Whether the connection ends with the present answer.
     pub(crate) fn closing(&self) -> bool {
-        self.closing.get()
+        self.clock.closing()
     }
 }
 

@@ -1,7 +1,8 @@
 //! Answers with a meaning of their own: without a body, without a length, before the last one, in an older HTTP.
 
-use super::support::frames::{END_STREAM, Frames, Outcome};
+use super::support::frames::END_STREAM;
 use super::support::message::Message;
+use super::support::outcome::{Frames, Outcome};
 use super::support::server::{Answer, Server};
 use super::support::stage::Stage;
 
@@ -20,7 +21,7 @@ fn twice(stage: &Stage, method: &str) -> [Message; 2] {
 }
 
 fn h2(stage: &Stage, method: &str) -> Outcome {
-    let mut frames = Frames::connect(&stage.client(), stage.boundgate.address).unwrap();
+    let mut frames = Frames::connect(&stage.client(), stage.boundgate.address);
     let bearer = format!("Bearer {}", stage.token);
     let fields = [
         (":method", method),

@@ -1,7 +1,8 @@
 //! From HTTP/2 to HTTP/1.1 (RFC 9113 §8.1.1, §8.2.1, §10.3): what would be another message there is none here.
 
 use super::framing::assert_one_meaning;
-use super::support::frames::{CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, Outcome, block};
+use super::support::frames::{CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS};
+use super::support::outcome::{Frames, Outcome, block};
 use super::support::server::{Answer, Server};
 use super::support::stage::Stage;
 
@@ -11,7 +12,7 @@ fn stage() -> Stage {
 
 /// A connection, and the start of a request that would pass.
 fn connect(stage: &Stage) -> Frames {
-    Frames::connect(&stage.client(), stage.boundgate.address).unwrap()
+    Frames::connect(&stage.client(), stage.boundgate.address)
 }
 
 type Fields<'a> = Vec<(&'a str, &'a str)>;
@@ -144,7 +145,7 @@ fn a_length_that_is_not_the_contents_is_no_request() {
     for (length, content) in [("5", "123"), ("5", inside.as_str()), ("0", "123"), ("5", "")] {
         let mut frames = connect(&stage);
         frames.headers(1, &with(&good(&bearer, "POST"), ("content-length", length)), 0).unwrap();
-        frames.send(DATA, END_STREAM, 1, content.as_bytes()).unwrap();
+        frames.raw.send(DATA, END_STREAM, 1, content.as_bytes()).unwrap();
         assert_refused(&frames.outcome(1), &format!("{length} for {content:?}"));
     }
     // The worker's next request must not meet the rest of an old one.
@@ -167,9 +168,9 @@ fn content_is_framed_anew_whatever_it_holds() {
     {
         frames.headers(stream, fields, 0).unwrap();
         for piece in content.as_bytes().chunks(piece) {
-            frames.send(DATA, 0, stream, piece).unwrap();
+            frames.raw.send(DATA, 0, stream, piece).unwrap();
         }
-        frames.send(DATA, END_STREAM, stream, &[]).unwrap();
+        frames.raw.send(DATA, END_STREAM, stream, &[]).unwrap();
         assert_eq!(frames.outcome(stream), Outcome::Answer(200, format!("/x {content}")));
     }
     let seen = stage.world.api.requests();
@@ -209,7 +210,7 @@ fn trailers_are_no_second_head() {
     ] {
         let mut frames = connect(&stage);
         frames.headers(1, &head, 0).unwrap();
-        frames.send(DATA, 0, 1, b"abc").unwrap();
+        frames.raw.send(DATA, 0, 1, b"abc").unwrap();
         frames.headers(1, &trailers, END_STREAM).unwrap();
         assert_refused(&frames.outcome(1), &format!("{trailers:?}"));
     }
@@ -236,15 +237,15 @@ fn a_head_in_pieces_is_one_head() {
     let bearer = format!("Bearer {}", stage.token);
     let block = block(&good(&bearer, "GET"));
     let mut frames = connect(&stage);
-    frames.send(HEADERS, END_STREAM, 1, &block[..5]).unwrap();
+    frames.raw.send(HEADERS, END_STREAM, 1, &block[..5]).unwrap();
     for piece in block[5..].chunks(300) {
-        frames.send(CONTINUATION, 0, 1, piece).unwrap();
+        frames.raw.send(CONTINUATION, 0, 1, piece).unwrap();
     }
-    frames.send(CONTINUATION, END_HEADERS, 1, &[]).unwrap();
+    frames.raw.send(CONTINUATION, END_HEADERS, 1, &[]).unwrap();
     assert_eq!(frames.outcome(1), Outcome::Answer(200, "/x ".to_owned()));
     let mut frames = connect(&stage);
-    frames.send(HEADERS, END_STREAM, 1, &block[..5]).unwrap();
-    frames.send(HEADERS, END_HEADERS | END_STREAM, 3, &block).unwrap();
+    frames.raw.send(HEADERS, END_STREAM, 1, &block[..5]).unwrap();
+    frames.raw.send(HEADERS, END_HEADERS | END_STREAM, 3, &block).unwrap();
     assert!(matches!(frames.outcome(3), Outcome::GoAway(_)), "an open block is followed by its rest");
     assert_eq!(stage.world.api.requests().len(), 1);
 }
@@ -262,7 +263,7 @@ fn answers_of_one_connection_are_never_mixed_up() {
     let mut answers = vec![String::new(); paths.len()];
     let mut open = paths.len();
     while open > 0 {
-        let frame = frames.next().unwrap().expect("the connection stays");
+        let frame = frames.next().expect("the connection stays");
         if frame.kind == DATA {
             let answer = &mut answers[(frame.stream as usize - 1) / 2];
             answer.push_str(std::str::from_utf8(&frame.payload).unwrap());

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::support::frames::{DATA, END_STREAM, Frames, Outcome};
+use super::support::frames::{DATA, END_STREAM};
 use super::support::message::Message;
+use super::support::outcome::{Frames, Outcome};
 use super::support::server::{Answer, Server};
 use super::support::stage::Stage;
 
@@ -83,7 +84,7 @@ fn what_a_client_says_under_our_names_never_arrives_over_http1() {
 #[test]
 fn what_a_client_says_under_our_names_never_arrives_over_http2() {
     let stage = stage();
-    let mut h2 = Frames::connect(&stage.client(), stage.boundgate.address).unwrap();
+    let mut h2 = Frames::connect(&stage.client(), stage.boundgate.address);
     let bearer = format!("Bearer {}", stage.token);
     let mut stream = 1;
     for name in RESERVED.iter().chain(&CLAIMS) {
@@ -118,7 +119,7 @@ fn what_a_client_says_under_our_names_never_arrives_in_trailers() {
             assert_honest(&stage.seen(), is_public, path);
             assert_eq!(stage.seen().trailers, [("x-sum".to_owned(), "7".to_owned())], "the others pass");
         }
-        let mut h2 = Frames::connect(&stage.client(), stage.boundgate.address).unwrap();
+        let mut h2 = Frames::connect(&stage.client(), stage.boundgate.address);
         let bearer = format!("Bearer {}", stage.token);
         let listed = format!("x-sum, {}", names.join(", "));
         let start = [
@@ -130,7 +131,7 @@ fn what_a_client_says_under_our_names_never_arrives_in_trailers() {
             ("trailer", listed.as_str()),
         ];
         h2.headers(1, &start, 0).unwrap();
-        h2.send(DATA, 0, 1, b"abc").unwrap();
+        h2.raw.send(DATA, 0, 1, b"abc").unwrap();
         // The connection-specific ones are an error of their own in HTTP/2 (RFC 9113 §8.2.2).
         let lower: Vec<_> = names
             .iter()

@@ -1,6 +1,7 @@
 //! The whole of Boundgate from outside: the real binary between real clients and scripted servers, all on loopback.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod answers;
 mod architecture;
 mod check;
 mod forwarding;
@@ -8,7 +9,9 @@ mod forwarding_answers;
 mod forwarding_reuse;
 mod framing;
 mod framing_h2;
+mod handshake;
 mod identity;
+mod limits;
 mod metrics;
 mod oidc_provider;
 mod paths;
@@ -16,4 +19,5 @@ mod reference;
 mod streams;
 mod streams_ends;
 mod support;
+mod tokens;
 mod traces;

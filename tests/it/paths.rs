@@ -1,6 +1,7 @@
 //! The path that is checked is the path that the API gets (RFC 9110, 9112: one meaning; the interface: canonical form, readings).
 
-use super::support::frames::{END_STREAM, Frames};
+use super::support::frames::END_STREAM;
+use super::support::outcome::Frames;
 use super::support::server::{Answer, Server};
 use super::support::stage::Stage;
 
@@ -39,7 +40,7 @@ fn h1(stage: &Stage, target: &str, token: Option<&str>) -> (u16, String) {
 
 /// The same over HTTP/2.
 fn h2(stage: &Stage, target: &str) -> Option<(u16, String)> {
-    let mut frames = Frames::connect(&stage.client(), stage.boundgate.address).unwrap();
+    let mut frames = Frames::connect(&stage.client(), stage.boundgate.address);
     let fields = [(":method", "GET"), (":scheme", "https"), (":authority", "localhost"), (":path", target)];
     frames.headers(1, &fields, END_STREAM).unwrap();
     frames.outcome(1).verdict()

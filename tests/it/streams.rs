@@ -12,8 +12,9 @@ use http_body_util::Full;
 
 use super::support::boundgate::Boundgate;
 use super::support::curl::Curl;
-use super::support::frames::{DATA, END_STREAM, Frames};
+use super::support::frames::{DATA, END_STREAM};
 use super::support::message::{Message, read_head};
+use super::support::outcome::Frames;
 use super::support::process::PATIENCE;
 use super::support::server::{Answer, Server};
 use super::support::stage::Stage;
@@ -154,7 +155,7 @@ fn a_download_waits_for_a_client_that_does_not_read() {
     let before = stage.boundgate.process.peak_memory();
     let mut connection = stage.connect();
     connection.send(stage.head("GET /", "")).unwrap();
-    let mut frames = Frames::connect(&stage.client(), stage.boundgate.address).unwrap();
+    let mut frames = Frames::connect(&stage.client(), stage.boundgate.address);
     let bearer = format!("Bearer {}", stage.token);
     let start = [(":method", "GET"), (":scheme", "https"), (":authority", "localhost"), (":path", "/")];
     frames.headers(1, &[&start[..], &[("authorization", &bearer)]].concat(), END_STREAM).unwrap();
@@ -237,13 +238,13 @@ fn server_sent_events_arrive_one_by_one() {
     }
     let (api, say) = piecemeal(head);
     let stage = Stage::new(api, "");
-    let mut frames = Frames::connect(&stage.client(), stage.boundgate.address).unwrap();
+    let mut frames = Frames::connect(&stage.client(), stage.boundgate.address);
     let bearer = format!("Bearer {}", stage.token);
     let start = [(":method", "GET"), (":scheme", "https"), (":authority", "localhost"), (":path", "/")];
     frames.headers(1, &[&start[..], &[("authorization", &bearer)]].concat(), END_STREAM).unwrap();
     for event in EVENTS {
         say.send(event).unwrap();
-        let data = std::iter::from_fn(|| frames.next().unwrap()).find(|frame| frame.kind == DATA);
+        let data = std::iter::from_fn(|| frames.next()).find(|frame| frame.kind == DATA);
         assert_eq!(String::from_utf8(data.unwrap().payload).unwrap(), event);
     }
 }

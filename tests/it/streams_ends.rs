@@ -4,8 +4,9 @@ use std::io::{BufReader, Read as _, Write as _};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use super::support::frames::{DATA, END_STREAM, Frames, HEADERS, Outcome, RST_STREAM};
+use super::support::frames::{DATA, END_STREAM, HEADERS, RST_STREAM};
 use super::support::message::read_head;
+use super::support::outcome::{Frames, Outcome};
 use super::support::process::PATIENCE;
 use super::support::server::{Answer, Server};
 use super::support::stage::Stage;
@@ -43,7 +44,7 @@ fn next(told: &Receiver<Event>) -> Event {
 
 /// A request over HTTP/2 that stays open.
 fn open(stage: &Stage, flags: u8) -> Frames {
-    let mut frames = Frames::connect(&stage.client(), stage.boundgate.address).unwrap();
+    let mut frames = Frames::connect(&stage.client(), stage.boundgate.address);
     let bearer = format!("Bearer {}", stage.token);
     let fields = [
         (":method", "POST"),
@@ -94,12 +95,12 @@ fn a_client_that_leaves_ends_its_request_over_http2() {
                 let mut frames = open(&stage, if upload { 0 } else { END_STREAM });
                 assert_eq!(next(&told), Event::Asked);
                 if answer == ENDLESS {
-                    while frames.next().unwrap().expect("an answer").kind != HEADERS {}
+                    while frames.next().expect("an answer").kind != HEADERS {}
                 }
                 if whole {
                     drop(frames);
                 } else {
-                    frames.send(RST_STREAM, 0, 1, &CANCEL).unwrap();
+                    frames.raw.send(RST_STREAM, 0, 1, &CANCEL).unwrap();
                 }
                 let what = format!("{answer:?}, upload {upload}, the connection {whole}");
                 assert!(matches!(next(&told), Event::Ended(_)), "{what}");
@@ -125,8 +126,8 @@ fn an_upload_that_breaks_off_is_never_complete_at_the_api() {
         let _ = connection.response(); // the sidecar is done with it
     }
     let mut frames = open(&stage, 0);
-    frames.send(DATA, 0, 1, b"12345").unwrap();
-    frames.send(RST_STREAM, 0, 1, &CANCEL).unwrap();
+    frames.raw.send(DATA, 0, 1, b"12345").unwrap();
+    frames.raw.send(RST_STREAM, 0, 1, &CANCEL).unwrap();
     assert_eq!(stage.connect().get("/", Some(&stage.token)).unwrap().text(), "complete");
     let seen = stage.world.api.requests();
     assert_eq!(seen.iter().map(|request| request.method()).collect::<Vec<_>>(), ["GET"], "{seen:?}");
@@ -147,7 +148,7 @@ fn an_answer_that_breaks_off_is_an_error_for_the_client() {
         let mut frames = open(&stage, END_STREAM);
         let mut whole = Vec::new();
         let end = loop {
-            let frame = frames.next().unwrap().expect("the stream ends, not the connection");
+            let frame = frames.next().expect("the stream ends, not the connection");
             match frame.kind {
                 DATA => whole.extend(frame.payload),
                 RST_STREAM => break frame.payload,

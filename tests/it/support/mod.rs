@@ -15,6 +15,7 @@ pub(crate) mod issuer;
 pub(crate) mod message;
 pub(crate) mod node;
 pub(crate) mod oidc;
+pub(crate) mod outcome;
 pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod server;
