@@ -2,7 +2,6 @@
 //! longer admitted.
 
 use std::error::Error as _;
-use std::future::Future;
 use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -22,7 +21,9 @@ use crate::decide::refusal::Reason;
 use crate::log::Decision;
 use crate::serve::Connection;
 use crate::serve::clock::{Clock, Expiry};
+use crate::serve::local::LocalExecutor;
 use crate::serve::pipeline;
+use crate::serve::upgrade::Slot;
 
 /// Requests that one HTTP/2 connection may have open (RFC 9113 §5.1.2 recommends no less than 100).
 const STREAMS: u32 = 100;
@@ -53,8 +54,10 @@ pub(super) async fn run(hall: &Rc<Hall>, socket: TcpStream, peer: SocketAddr, cl
 }
 
 async fn serve_http1(hall: &Hall, connection: Rc<Connection>, io: TokioIo<ClientIo>, limits: &Limits) {
-    let for_service = connection.clone();
-    let service = service_fn(move |request| pipeline::handle(for_service.clone(), request));
+    let slot = Slot::default();
+    let (for_service, for_upgrade) = (connection.clone(), slot.clone());
+    let service =
+        service_fn(move |request| pipeline::handle(for_service.clone(), for_upgrade.clone(), request));
     let buffer = limits.request_head.max(SMALLEST_BUFFER);
     let mut http = http1::Builder::new().max_buf_size(buffer).serve_connection(io, service);
     let mut end = End::new(hall, &connection);
@@ -66,7 +69,12 @@ async fn serve_http1(hall: &Hall, connection: Rc<Connection>, io: TokioIo<Client
     })
     .await;
     match outcome {
-        Some(Ok(())) => {}
+        Some(Ok(())) => {
+            if let Some(tunnel) = slot.take() {
+                let parts = http.into_parts();
+                tunnel.run(parts.io.into_inner().into_tunnel(), parts.read_buf).await;
+            }
+        }
         Some(Err(error)) => {
             note_unreadable(&connection, &error);
             http.into_parts().io.into_inner().break_off().await;
@@ -89,7 +97,9 @@ const REQUEST_TIMEOUT: &[u8] =
 
 async fn serve_http2(hall: &Hall, connection: Rc<Connection>, io: TokioIo<ClientIo>, limits: &Limits) {
     let for_service = connection.clone();
-    let service = service_fn(move |request| pipeline::handle(for_service.clone(), request));
+    // HTTP/2 has no upgrades (RFC 9113 §8.6).
+    let slot = Slot::default();
+    let service = service_fn(move |request| pipeline::handle(for_service.clone(), slot.clone(), request));
     // What is above the limit, and not far above it, is answered where the request is decided: h2 itself would say 431 without a
     // reason, a count or a line of the log. It counts 32 bytes more a field than HTTP/1.1 has (RFC 9113 §6.5.2).
     let head = u32::try_from(limits.request_head.saturating_mul(2)).unwrap_or(u32::MAX);
@@ -189,16 +199,4 @@ fn note(connection: &Connection, reason: Reason, note: &'static str) {
         duration: Duration::ZERO,
         upstream_duration: None,
     });
-}
-
-/// hyper's HTTP/2 streams as tasks of this thread.
-#[derive(Clone, Copy)]
-struct LocalExecutor;
-
-impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(async move {
-            future.await;
-        });
-    }
 }

@@ -15,6 +15,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::frames::Frames;
 use crate::serve::clock::Clock;
+use crate::serve::upstream::io::keep_alive;
 
 /// How long a client may go on sending what nobody reads, after our last word …
 const LINGER: Duration = Duration::from_secs(30);
@@ -108,6 +109,12 @@ impl ClientIo {
                 Poll::Ready(_) => return Poll::Ready(()),
             }
         }
+    }
+
+    /// For a tunnel, whose two directions end one by one: no head begins there, and nothing is thrown away.
+    pub(super) fn into_tunnel(self) -> TlsStream<Socket> {
+        keep_alive(&self.tls.get_ref().0.tcp);
+        self.tls
     }
 }
 

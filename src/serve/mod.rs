@@ -8,12 +8,15 @@ pub mod body;
 pub mod clock;
 pub mod exchange;
 pub mod forward;
-mod heard;
 pub mod ids;
+pub mod local;
 pub mod pipeline;
-pub mod pool;
 pub mod remembered;
+mod rewound;
+mod send;
+pub(crate) mod upgrade;
 mod upload;
+pub(crate) mod upstream;
 pub mod worker;
 
 pub use worker::{Connection, Worker};

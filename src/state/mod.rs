@@ -11,6 +11,7 @@ mod fixture;
 mod folder;
 mod keys;
 pub mod load;
+pub mod parts;
 #[cfg(test)]
 pub(crate) mod pki;
 pub mod reload;
@@ -18,5 +19,6 @@ pub mod snapshot;
 pub mod status;
 pub mod tls;
 pub mod trust;
+pub mod upstream;
 
 pub use snapshot::{Shared, Snapshot};

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// A connection to the upstream on which a failed write is no end: a server that answers early and closes makes the rest of the
 /// request fail, while its answer is still to be read (RFC 9112 §9.6). What cannot be written any more is dropped; reading then
 /// gives the answer, or says how the connection ended.
-pub(super) struct Heard<T> {
+pub(in crate::serve) struct Heard<T> {
     io: T,
     deaf: bool,
 }
@@ -17,6 +17,11 @@ pub(super) struct Heard<T> {
 impl<T> Heard<T> {
     pub(super) fn new(io: T) -> Heard<T> {
         Heard { io, deaf: false }
+    }
+
+    /// The connection itself, for another protocol.
+    pub(in crate::serve) fn into_inner(self) -> T {
+        self.io
     }
 
     /// This outcome of a write, or `dropped` where the upstream takes no more.
