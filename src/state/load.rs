@@ -20,7 +20,7 @@ use crate::decide::token::Digest;
 #[cfg(test)]
 mod tests;
 
-const JWKS: &str = "a JSON Web Key Set (RFC 7517) with at least one key for signatures";
+pub(super) const JWKS: &str = "a JSON Web Key Set (RFC 7517) with at least one key for signatures";
 
 /// Every file that a snapshot is made from, the configuration file first.
 pub fn files(settings: &Settings) -> Vec<PathBuf> {
