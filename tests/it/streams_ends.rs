@@ -1,6 +1,7 @@
 //! How exchanges end before their end: a client that leaves ends its request upstream, an upstream that breaks off is an error.
 
 use std::io::{BufReader, Read as _, Write as _};
+use std::net::Shutdown;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -188,4 +189,44 @@ fn what_is_no_answer_is_502() {
         assert_eq!(verdict.verdict(), Some(expected), "{answer:?}");
         assert!(matches!(verdict, Outcome::Answer(..)));
     }
+}
+
+/// After an upgrade the two directions end one by one: what the client says after the API's last word still arrives.
+#[test]
+fn one_direction_of_a_tunnel_may_end_before_the_other() {
+    let (tell, told) = channel();
+    let tell = Mutex::new(tell);
+    let api = Server::script(move |mut socket| {
+        let mut reader = BufReader::new(socket.try_clone()?);
+        read_head(&mut reader)?;
+        socket.write_all(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nlast word",
+        )?;
+        socket.shutdown(Shutdown::Write)?;
+        let mut rest = String::new();
+        reader.read_to_string(&mut rest)?;
+        tell.lock().unwrap().send(rest).unwrap();
+        Ok(())
+    });
+    let stage = Stage::new(api, "");
+    let mut connection = stage.connect();
+    connection.send(stage.head("GET /", "Connection: upgrade\r\nUpgrade: x\r\n")).unwrap();
+    assert_eq!(connection.head().unwrap().status(), 101);
+    assert_eq!(connection.rest().unwrap(), b"last word");
+    connection.send("and mine").unwrap();
+    connection.stream.get_mut().conn.send_close_notify();
+    connection.send("").unwrap();
+    assert_eq!(told.recv_timeout(PATIENCE), Ok("and mine".to_owned()));
+}
+
+/// A body that is still being read when the process ends must not be in its way.
+#[test]
+fn an_open_upload_does_not_hold_up_the_end_of_the_process() {
+    let (api, told) = api(NO_ANSWER);
+    let mut stage = Stage::new(api, "[limits]\ndrain = \"1s\"\n");
+    let _open = open(&stage, 0);
+    assert_eq!(next(&told), Event::Asked);
+    stage.boundgate.process.signal("TERM");
+    assert!(stage.boundgate.process.wait().success());
+    assert!(!stage.boundgate.process.output().contains("panicked"), "{}", stage.boundgate.process.output());
 }
