@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustls_pki_types::ServerName;
+
 use crate::decide::binding::Require;
+use crate::decide::client_headers::ClientCertForm;
 use crate::decide::issuer::{Algorithm, TokenTypes};
 use crate::decide::policy::ClaimHeaders;
 use crate::decide::route::Routes;
@@ -187,16 +190,49 @@ pub struct Issuer {
     pub tls: Option<Identity>,
 }
 
+/// A server and its port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPort {
+    /// Name or address, without brackets.
+    pub host: String,
+    /// Port; the scheme's own when the URL has none.
+    pub port: u16,
+}
+
+impl std::fmt::Display for HostPort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let HostPort { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
 /// `[upstream] url`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpstreamUrl {
-    /// `http://host:port`
-    Http {
-        /// Name or address, without brackets.
-        host: String,
-        /// Port; 80 when the URL has none.
-        port: u16,
+    /// `http://host:port`: HTTP/1.1.
+    Http(HostPort),
+    /// `https://host:port`: HTTP/1.1 over TLS.
+    Https {
+        /// Where it is.
+        server: HostPort,
+        /// Whom its certificate must be for.
+        name: ServerName<'static>,
     },
+    /// `h2c://host:port`: HTTP/2 with prior knowledge (RFC 9113 §3.3).
+    H2c(HostPort),
+    /// `unix:/path`: HTTP/1.1 over a Unix socket, by its absolute path.
+    Unix(PathBuf),
+}
+
+impl std::fmt::Display for UpstreamUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            UpstreamUrl::Http(server) => write!(f, "http://{server}"),
+            UpstreamUrl::Https { server, .. } => write!(f, "https://{server}"),
+            UpstreamUrl::H2c(server) => write!(f, "h2c://{server}"),
+            UpstreamUrl::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// `[upstream]`
@@ -204,7 +240,9 @@ pub enum UpstreamUrl {
 pub struct Upstream {
     /// Where requests go.
     pub url: UpstreamUrl,
-    /// For a connection.
+    /// PEM file of the only trust roots for `https`; without it they are the system's.
+    pub ca: Option<Located<PathBuf>>,
+    /// For a connection: name resolution, TCP and TLS together.
     pub connect_timeout: Duration,
     /// For the response's head, from the last byte of the request.
     pub timeout: Duration,
@@ -224,8 +262,19 @@ pub enum ForwardAuthorization {
 pub struct Forward {
     /// `authorization`
     pub authorization: ForwardAuthorization,
+    /// `client_cert`
+    pub client_cert: ClientCertForm,
     /// `[forward.claims]`
     pub claims: ClaimHeaders,
+}
+
+/// `[limits] stream`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// It goes on.
+    Keep,
+    /// It ends at the token's `exp` plus leeway.
+    UntilExp,
 }
 
 /// `[limits]`
@@ -241,6 +290,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Waiting for the client to send or to read on.
     pub stall_timeout: Duration,
+    /// What becomes of an exchange that outlasts its token.
+    pub stream: Stream,
     /// Connections open at once.
     pub connections: usize,
     /// After SIGTERM: everything is still accepted.

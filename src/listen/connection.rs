@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 use std::error::Error as _;
-use std::future::Future;
 use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -25,7 +24,9 @@ use crate::decide::refusal::Reason;
 use crate::log::Decision;
 use crate::serve::Connection;
 use crate::serve::clock::{Clock, Expiry};
+use crate::serve::local::LocalExecutor;
 use crate::serve::pipeline;
+use crate::serve::upgrade::Slot;
 
 /// Requests that one HTTP/2 connection may have open (RFC 9113 §5.1.2 recommends no less than 100).
 const STREAMS: u32 = 100;
@@ -60,11 +61,12 @@ pub(super) async fn run(hall: &Rc<Hall>, socket: TcpStream, peer: SocketAddr, cl
 }
 
 async fn serve_http1(hall: &Rc<Hall>, connection: Rc<Connection>, io: TokioIo<ClientIo>, limits: &Limits) {
-    let for_service = (hall.clone(), connection.clone());
+    let slot = Slot::default();
+    let for_service = (hall.clone(), connection.clone(), slot.clone());
     let service = service_fn(move |request| {
-        let (hall, connection) = for_service.clone();
+        let (hall, connection, slot) = for_service.clone();
         async move {
-            let mut answer = pipeline::handle(connection, request).await?;
+            let mut answer = pipeline::handle(connection, slot, request).await?;
             if hall.draining().is_some() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -91,7 +93,14 @@ async fn serve_http1(hall: &Rc<Hall>, connection: Rc<Connection>, io: TokioIo<Cl
     })
     .await;
     match outcome {
-        Some(Ok(())) => {}
+        Some(Ok(())) => {
+            if let Some(tunnel) = slot.take() {
+                let parts = http.into_parts();
+                let io = parts.io.into_inner();
+                io.keep_alive();
+                tunnel.run(io, parts.read_buf).await;
+            }
+        }
         Some(Err(error)) => note_unreadable(&connection, &error),
         None if connection.clock().expired() == Some(Expiry::Head) => {
             note(&connection, Reason::ClientTimeout, "the head did not arrive in time");
@@ -111,7 +120,9 @@ const REQUEST_TIMEOUT: &[u8] =
 
 async fn serve_http2(hall: &Hall, connection: Rc<Connection>, io: TokioIo<ClientIo>, limits: &Limits) {
     let for_service = connection.clone();
-    let service = service_fn(move |request| pipeline::handle(for_service.clone(), request));
+    // HTTP/2 has no upgrades (RFC 9113 §8.6).
+    let slot = Slot::default();
+    let service = service_fn(move |request| pipeline::handle(for_service.clone(), slot.clone(), request));
     // What is above the limit, and not far above it, is answered where the request is decided: h2 itself would say 431 without a
     // reason, a count or a line of the log. It counts 32 bytes more a field than HTTP/1.1 has (RFC 9113 §6.5.2).
     let head = u32::try_from(limits.request_head.saturating_mul(2)).unwrap_or(u32::MAX);
@@ -251,16 +262,4 @@ fn note(connection: &Connection, reason: Reason, note: &'static str) {
         duration: Duration::ZERO,
         upstream_duration: None,
     });
-}
-
-/// hyper's HTTP/2 streams as tasks of this thread.
-#[derive(Clone, Copy)]
-struct LocalExecutor;
-
-impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(async move {
-            future.await;
-        });
-    }
 }

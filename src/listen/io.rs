@@ -15,6 +15,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::frames::Frames;
 use crate::serve::clock::Clock;
+use crate::serve::upstream::io::keep_alive;
 
 /// How long what a client still sends is taken off the socket after our last word.
 const LINGER: Duration = Duration::from_secs(1);
@@ -102,6 +103,11 @@ impl ClientIo {
                 _ => return Poll::Ready(()),
             }
         }
+    }
+
+    /// See [`keep_alive`].
+    pub(super) fn keep_alive(&self) {
+        keep_alive(&self.tls.get_ref().0.tcp);
     }
 }
 

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use super::exchange::Exchange;
-use super::pool::Lease;
+use super::upstream::Lease;
 use crate::config::settings::Limits;
 use crate::decide::headers::Reserved;
 use crate::decide::refusal::Reason;
@@ -22,7 +22,7 @@ use crate::decide::refusal::Reason;
 /// Why a body ends before its end. It says nothing about the content.
 #[derive(Debug)]
 pub enum BodyError {
-    /// A request body: too large, too slow, broken off.
+    /// Of our own accord: a request body too large, too slow or broken off, an answer that outlasts its token.
     Refused(Reason),
     /// The upstream broke off in its answer.
     Upstream(hyper::Error),
@@ -168,39 +168,50 @@ impl Body for RequestBody {
 }
 
 /// An answer's body towards the client.
-pub struct ResponseBody {
+pub struct ResponseBody(Option<Open>);
+
+/// A body that is part of its exchange.
+struct Open {
     source: Source,
     exchange: Exchange,
 }
 
 enum Source {
     Own(Option<Bytes>),
-    Upstream { incoming: Incoming, lease: Option<Lease> },
+    Upstream { incoming: Incoming, lease: Option<Lease>, until: Option<Pin<Box<Sleep>>> },
 }
 
 /// The upstream's answer body with the connection that it comes on.
 pub(super) struct UpstreamBody {
     pub(super) incoming: Incoming,
     pub(super) lease: Lease,
+    /// Here it breaks off, at the end of the token.
+    pub(super) until: Option<Instant>,
 }
 
 impl UpstreamBody {
     /// For the client; the exchange lasts as long as the body.
     pub(super) fn with(self, exchange: Exchange) -> ResponseBody {
-        let mut source = Source::Upstream { incoming: self.incoming, lease: Some(self.lease) };
-        if let Source::Upstream { incoming, lease } = &mut source
-            && incoming.is_end_stream()
-        {
+        let UpstreamBody { incoming, lease, until } = self;
+        let mut lease = Some(lease);
+        if incoming.is_end_stream() {
             Lease::give_back(lease.take());
         }
-        ResponseBody { source, exchange }
+        let until = until.map(|until| Box::pin(tokio::time::sleep_until(until.into())));
+        ResponseBody(Some(Open { source: Source::Upstream { incoming, lease, until }, exchange }))
     }
 }
 
 impl ResponseBody {
     /// A text of our own.
     pub(super) fn own(text: Bytes, exchange: Exchange) -> ResponseBody {
-        ResponseBody { source: Source::Own(Some(text).filter(|t| !t.is_empty())), exchange }
+        let source = Source::Own(Some(text).filter(|t| !t.is_empty()));
+        ResponseBody(Some(Open { source, exchange }))
+    }
+
+    /// None at all, of an exchange that goes on elsewhere.
+    pub(super) fn none() -> ResponseBody {
+        ResponseBody(None)
     }
 }
 
@@ -212,13 +223,20 @@ impl Body for ResponseBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = self.get_mut();
-        this.exchange.delivery().asked();
-        let frame = match &mut this.source {
+        let Some(Open { source, exchange }) = &mut self.get_mut().0 else { return Poll::Ready(None) };
+        exchange.delivery().asked();
+        if let Source::Upstream { until: Some(until), .. } = source
+            && until.as_mut().poll(cx).is_ready()
+        {
+            exchange.broke_off(Reason::TokenExpired, "limits.stream = \"until-exp\"");
+            return Poll::Ready(Some(Err(BodyError::Refused(Reason::TokenExpired))));
+        }
+        let frame = match source {
             Source::Own(text) => text.take().map(|t| Ok(Frame::data(t))),
-            Source::Upstream { incoming, lease } => match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+            Source::Upstream { incoming, lease, .. } => match ready!(Pin::new(&mut *incoming).poll_frame(cx))
+            {
                 Some(Err(error)) => {
-                    this.exchange.broke_off(Reason::UpstreamFailed, "the upstream broke off in its answer");
+                    exchange.broke_off(Reason::UpstreamFailed, "the upstream broke off in its answer");
                     Some(Err(BodyError::Upstream(error)))
                 }
                 frame => {
@@ -230,22 +248,24 @@ impl Body for ResponseBody {
             },
         };
         if frame.is_some() {
-            this.exchange.delivery().yielded();
+            exchange.delivery().yielded();
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Own(text) => text.is_none(),
-            Source::Upstream { incoming, .. } => incoming.is_end_stream(),
+        match self.0.as_ref().map(|open| &open.source) {
+            None => true,
+            Some(Source::Own(text)) => text.is_none(),
+            Some(Source::Upstream { incoming, .. }) => incoming.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |t| t.len() as u64)),
-            Source::Upstream { incoming, .. } => incoming.size_hint(),
+        match self.0.as_ref().map(|open| &open.source) {
+            None => SizeHint::with_exact(0),
+            Some(Source::Own(text)) => SizeHint::with_exact(text.as_ref().map_or(0, |t| t.len() as u64)),
+            Some(Source::Upstream { incoming, .. }) => incoming.size_hint(),
         }
     }
 }

@@ -1,21 +1,21 @@
 //! Towards the upstream. Only a [`Permit`] opens this door, and it is taken by value.
 
-use std::future::Future;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, COOKIE, EXPECT, HOST};
+use http::header::{AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HOST, TE};
 use http::request::Parts;
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 
-use super::body::{Progress, RequestBody, Sending, UpstreamBody};
+use super::body::{RequestBody, ResponseBody, UpstreamBody};
 use super::exchange::Exchange;
-use super::pool::{ConnectError, Lease};
+use super::send::{self, Way};
+use super::upgrade::{Slot, Switched, Wish};
+use super::upstream::Lease;
 use super::worker::Connection;
-use crate::config::settings::{ForwardAuthorization, Upstream};
+use crate::config::settings::{ForwardAuthorization, Limits, Stream, UpstreamUrl};
 use crate::decide::headers;
 use crate::decide::path::RequestPath;
 use crate::decide::policy::Permit;
@@ -28,8 +28,24 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const HTTPS: HeaderValue = HeaderValue::from_static("https");
 
-/// The upstream's answer before the exchange is attached to it.
-pub(super) type Answer = UpstreamBody;
+/// What follows the head of the upstream's answer, before the exchange is attached to it.
+pub(super) enum Answer {
+    Body(UpstreamBody),
+    Switched(Switched),
+}
+
+impl Answer {
+    /// For the client; the exchange lasts as long as the body or, by way of `slot`, the tunnel.
+    pub(super) fn with(self, exchange: Exchange, slot: &Slot) -> ResponseBody {
+        match self {
+            Answer::Body(body) => body.with(exchange),
+            Answer::Switched(switched) => {
+                slot.set(Some(Box::new(switched.with(exchange))));
+                ResponseBody::none()
+            }
+        }
+    }
+}
 
 /// A request that is to go on, with all that was read from it.
 pub(super) struct Onward<'a> {
@@ -44,7 +60,7 @@ pub(super) struct Onward<'a> {
 ///
 /// # Errors
 /// `body-too-large`, `client-timeout`, `request-malformed` for the body; `upstream-refused`, `upstream-failed`,
-/// `upstream-timeout`.
+/// `upstream-timeout`; `token-expired` where `limits.stream` ends an exchange that has not been answered yet.
 pub(super) async fn forward(
     permit: Permit,
     onward: Onward<'_>,
@@ -56,18 +72,50 @@ pub(super) async fn forward(
     if limits.request_body.is_some_and(|limit| announced > limit) {
         return Err(Reason::BodyTooLarge.into());
     }
+    let until = until(&permit, limits);
+    let wish = Wish::of(&head, &body);
     let host = host(&head)?;
     head.uri = target(&head.uri, &path)?;
     rewrite(&mut head, permit, connection, snapshot, host, exchange)?;
+    let wish = wish.filter(|_| !matches!(snapshot.upstream.url, UpstreamUrl::H2c(_)));
+    fit(&mut head, &snapshot.upstream.url, wish.as_ref())?;
     let (body, progress) = RequestBody::new(body, limits, &snapshot.reserved);
-    let upstream = &snapshot.settings.upstream;
     if let Some(trace) = &mut exchange.trace {
-        trace.onward(&head.method, &mut head.headers, &upstream.url);
+        trace.onward(&head.method, &mut head.headers, &snapshot.upstream.url);
     }
+    let request = Request::from_parts(head, body);
+    let way = Way {
+        pool: &connection.worker.pool,
+        upstream: &snapshot.upstream,
+        limits: &snapshot.settings.upstream,
+    };
     let sent = Instant::now();
-    let (response, lease) = exchange_heads(connection, upstream, head, body, progress).await?;
+    let answering = async {
+        match &wish {
+            None => answer(send::exchange_heads(&way, request, progress.as_deref()).await?, until),
+            Some(wish) => upgrade(&way, request, wish, until).await,
+        }
+    };
+    let mut response = match until {
+        None => answering.await?,
+        Some(until) => tokio::time::timeout_at(until.into(), answering)
+            .await
+            .map_err(|_| Reason::TokenExpired.note("limits.stream = \"until-exp\""))??,
+    };
     exchange.upstream_answered(sent.elapsed());
-    Ok(answer(response, lease, exchange))
+    exchange.answered(response.status().as_u16());
+    response.headers_mut().insert(X_REQUEST_ID, request_id(exchange));
+    Ok(response)
+}
+
+/// When `limits.stream` ends an exchange under this permit. The wall clock is read once: what is set later does not move it.
+fn until(permit: &Permit, limits: &Limits) -> Option<Instant> {
+    let end = match limits.stream {
+        Stream::Keep => return None,
+        Stream::UntilExp => permit.token()?.token().expires_at()?,
+    };
+    let end = UNIX_EPOCH.checked_add(Duration::from_secs(end))?;
+    Instant::now().checked_add(end.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
 /// The one authority that the client named: `check_head` has seen that there is no second one that differs.
@@ -111,7 +159,6 @@ fn rewrite(
     if head.version == Version::HTTP_2 {
         join_cookies(headers);
     }
-    head.version = Version::HTTP_11;
     let public = settings.listener.public_url.as_deref().and_then(|url| url.strip_prefix("https://"));
     let public = match public {
         Some(name) => HeaderValue::from_str(name).map_err(|_| Reason::RequestMalformed)?,
@@ -123,8 +170,35 @@ fn rewrite(
     headers.insert(X_FORWARDED_PROTO, HTTPS);
     headers.insert(X_FORWARDED_HOST, public);
     headers.insert(X_REQUEST_ID, request_id(exchange));
-    for (name, value) in permit.identity() {
+    // A public route is forwarded without a decision, hence without a word about who asks.
+    let certificate = permit.token().map(|_| connection.client_headers(settings.forward.client_cert));
+    for (name, value) in certificate.unwrap_or_default().iter().chain(permit.identity()) {
         headers.insert(name.clone(), value.clone());
+    }
+    Ok(())
+}
+
+/// Makes it a request of the upstream's version of HTTP.
+fn fit(head: &mut Parts, url: &UpstreamUrl, wish: Option<&Wish>) -> Result<(), Refusal> {
+    let headers = &mut head.headers;
+    if let UpstreamUrl::H2c(_) = url {
+        // Scheme and authority are pseudo-header fields (RFC 9113 §8.3.1).
+        let host = headers.remove(HOST).ok_or(Reason::RequestMalformed)?;
+        let authority = Authority::try_from(host.as_bytes()).map_err(|_| Reason::RequestMalformed)?;
+        let mut parts = std::mem::take(&mut head.uri).into_parts();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = Some(authority);
+        head.uri = Uri::from_parts(parts).map_err(|_| Reason::RequestMalformed)?;
+        head.version = Version::HTTP_2;
+        return Ok(());
+    }
+    head.version = Version::HTTP_11;
+    if headers.contains_key(TE) {
+        // It is about this connection (RFC 9110 §10.1.4).
+        headers.append(CONNECTION, HeaderValue::from_static("te"));
+    }
+    if let Some(wish) = wish {
+        wish.set(headers);
     }
     Ok(())
 }
@@ -158,115 +232,33 @@ pub(super) fn request_id(exchange: &Exchange) -> HeaderValue {
     HeaderValue::from_bytes(&exchange.id).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// Sends on a kept connection, and once more on a new one if the kept one turns out to have been closed and nothing can have
-/// been done twice (RFC 9110 §9.2.2).
-async fn exchange_heads(
-    connection: &Connection,
-    upstream: &Upstream,
-    head: Parts,
-    body: RequestBody,
-    progress: Option<Rc<Progress>>,
-) -> Result<(Response<Incoming>, Lease), Refusal> {
-    let pool = &connection.worker.pool;
-    let mut request = Request::from_parts(head, body);
-    if let Some(mut lease) = pool.reuse(upstream) {
-        let spare = spare(&request);
-        match send(&mut lease, request, progress.as_deref(), upstream.timeout).await {
-            Ok(response) => return Ok((response, lease)),
-            Err(Failure::Unsent(unsent)) => request = *unsent,
-            Err(Failure::Broken(refusal)) => match spare {
-                Some(spare) => request = spare,
-                None => return Err(refusal),
-            },
-            Err(Failure::Final(refusal)) => return Err(refusal),
-        }
-    }
-    let mut lease = pool.connect(upstream).await.map_err(|error| match error {
-        ConnectError::Refused(error) => Reason::UpstreamRefused.note(error.to_string()),
-        ConnectError::Timeout => Reason::UpstreamTimeout.note("no connection within connect_timeout"),
-        ConnectError::Protocol(error) => Reason::UpstreamFailed.note(error.to_string()),
-    })?;
-    match send(&mut lease, request, progress.as_deref(), upstream.timeout).await {
-        Ok(response) => Ok((response, lease)),
-        Err(Failure::Broken(refusal) | Failure::Final(refusal)) => Err(refusal),
-        Err(Failure::Unsent(_)) => {
-            Err(Reason::UpstreamFailed.note("the upstream closed a new connection before the request"))
-        }
-    }
-}
-
-/// The same request again, if it is safe (RFC 9110 §9.2.1) and has no body.
-fn spare(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !safe || !request.body().is_empty() {
-        return None;
-    }
-    let mut spare = Request::new(RequestBody::Empty);
-    spare.method_mut().clone_from(request.method());
-    spare.uri_mut().clone_from(request.uri());
-    spare.headers_mut().clone_from(request.headers());
-    Some(spare)
-}
-
-/// Why no answer came.
-enum Failure {
-    /// Not a byte of the request went out.
-    Unsent(Box<Request<RequestBody>>),
-    /// The connection broke before the first byte of an answer.
-    Broken(Refusal),
-    /// Anything else.
-    Final(Refusal),
-}
-
-async fn send(
-    lease: &mut Lease,
+/// Sends a request that asks for another protocol, on a connection of its own: it may be the last one there.
+async fn upgrade(
+    way: &Way<'_>,
     request: Request<RequestBody>,
-    progress: Option<&Progress>,
-    timeout: Duration,
-) -> Result<Response<Incoming>, Failure> {
-    let sending = lease.sender.try_send_request(request);
-    let Some(outcome) = within(timeout, progress, sending).await else {
-        return Err(Failure::Final(Reason::UpstreamTimeout.into()));
-    };
-    let mut error = match outcome {
-        Ok(response) => return Ok(response),
-        Err(error) => error,
-    };
-    if let Some(unsent) = error.take_message() {
-        return Err(Failure::Unsent(Box::new(unsent)));
+    wish: &Wish,
+    until: Option<Instant>,
+) -> Result<Response<Answer>, Refusal> {
+    let connecting = way.pool.connect_for_upgrade(way.upstream, way.limits.connect_timeout);
+    let (mut lease, bare) = connecting.await?;
+    let mut response = send::send(way, &mut lease, request, None).await?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return answer((response, lease), until);
     }
-    let error = error.into_error();
-    if let Some(reason) = progress.and_then(|p| p.fault.get()) {
-        return Err(Failure::Final(reason.into()));
-    }
-    let refusal = Reason::UpstreamFailed.note(error.to_string());
-    // A parse error means that an answer had begun; what broke off before one may be sent again where that is safe.
-    Err(if error.is_parse() { Failure::Final(refusal) } else { Failure::Broken(refusal) })
+    let switched = Switched::take(&mut response, wish, bare, until).await?;
+    Ok(response.map(|_| Answer::Switched(switched)))
 }
 
-/// Waits for the answer's head: `timeout` counts from the last byte of the request that went out, and does not run while the
-/// client owes the next one.
-async fn within<F: Future>(timeout: Duration, progress: Option<&Progress>, future: F) -> Option<F::Output> {
-    let mut future = std::pin::pin!(future);
-    let mut deadline = Instant::now() + timeout;
-    loop {
-        if let Ok(output) = tokio::time::timeout_at(deadline.into(), future.as_mut()).await {
-            return Some(output);
-        }
-        match progress.map(|p| p.sending.get())? {
-            Sending::Awaiting => deadline = Instant::now() + timeout,
-            Sending::Sent(at) if at + timeout > deadline => deadline = at + timeout,
-            Sending::Sent(_) => return None,
-        }
-    }
-}
-
-fn answer(response: Response<Incoming>, lease: Lease, exchange: &mut Exchange) -> Response<Answer> {
+fn answer(
+    (response, lease): (Response<Incoming>, Lease),
+    until: Option<Instant>,
+) -> Result<Response<Answer>, Refusal> {
     let (mut head, incoming) = response.into_parts();
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Reason::UpstreamFailed.note("the upstream switched protocols without being asked"));
+    }
     headers::strip_response(&mut head.headers);
-    head.headers.insert(X_REQUEST_ID, request_id(exchange));
     // The client's protocol is not the upstream's: hyper writes the version of its own connection.
     head.version = Version::default();
-    exchange.answered(head.status.as_u16());
-    Response::from_parts(head, UpstreamBody { incoming, lease })
+    Ok(Response::from_parts(head, Answer::Body(UpstreamBody { incoming, lease, until })))
 }

@@ -9,9 +9,13 @@ pub mod clock;
 pub mod exchange;
 pub mod forward;
 pub mod ids;
+pub mod local;
 pub mod pipeline;
-pub mod pool;
 pub mod remembered;
+mod rewound;
+mod send;
+pub(crate) mod upgrade;
+pub(crate) mod upstream;
 pub mod worker;
 
 pub use worker::{Connection, Worker};

@@ -12,6 +12,7 @@ use super::answer;
 use super::body::ResponseBody;
 use super::exchange::Exchange;
 use super::forward::{self, Onward};
+use super::upgrade::Slot;
 use super::worker::{Connection, unix_now};
 use crate::decide::binding::{BoundToken, Require};
 use crate::decide::headers;
@@ -28,16 +29,17 @@ use crate::state::Snapshot;
 /// Header fields that a request may have.
 const MAX_FIELDS: usize = 100;
 
-/// Answers one request; a refusal is an answer too.
-pub async fn handle(
+/// Answers one request; a refusal is an answer too. The tunnel of an upgrade is left in `slot`.
+pub(crate) async fn handle(
     connection: Rc<Connection>,
+    slot: Slot,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (head, body) = request.into_parts();
     let mut exchange = Exchange::begin(&connection, &head);
     let grpc = answer::is_grpc(&head.headers);
     match pass(&connection, head, body, &mut exchange).await {
-        Ok(response) => Ok(response.map(|incoming| incoming.with(exchange))),
+        Ok(response) => Ok(response.map(|answer| answer.with(exchange, &slot))),
         Err(refusal) => Ok(answer::refusal(&refusal, exchange, grpc, connection.closing())),
     }
 }

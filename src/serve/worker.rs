@@ -6,14 +6,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use rustls_pki_types::UnixTime;
 
 use super::clock::Clock;
 use super::ids::{Ids, RequestId};
-use super::pool::Pool;
 use super::remembered::Remembered;
+use super::upstream::Pool;
 use crate::decide::client::ClientCert;
+use crate::decide::client_headers::{ClientCertForm, ClientCertHeaders};
 use crate::decide::refusal::{Reason, Refusal};
 use crate::decide::token::Digest;
 use crate::log::Sink;
@@ -91,6 +92,7 @@ pub struct Connection {
     /// The peer's address for `X-Forwarded-For` and `Forwarded`, written once a connection.
     pub(crate) forwarded_for: HeaderValue,
     pub(crate) client: Option<ClientCert>,
+    client_headers: ClientCertHeaders,
     admitted: Cell<Option<Admitted>>,
     pub(crate) clock: Rc<Clock>,
     pub(crate) multiplexed: bool,
@@ -111,6 +113,7 @@ impl Connection {
             peer,
             forwarded_for: HeaderValue::from_str(&ip).unwrap_or(HeaderValue::from_static("unknown")),
             client,
+            client_headers: ClientCertHeaders::default(),
             admitted: Cell::new(None),
             clock,
             multiplexed,
@@ -138,6 +141,11 @@ impl Connection {
                 Err(Reason::CertificateNotAdmitted.note(why.0))
             }
         }
+    }
+
+    /// The headers that tell the upstream of its certificate; none where there is no certificate.
+    pub(crate) fn client_headers(&self, form: ClientCertForm) -> &[(HeaderName, HeaderValue)] {
+        self.client.as_ref().map(|client| self.client_headers.get(form, client)).unwrap_or_default()
     }
 
     /// The worker that serves it.

@@ -150,15 +150,17 @@ fn tls_config(material: &CallMaterial) -> Result<ClientConfig, rustls::Error> {
     Ok(config)
 }
 
-/// The system's trust roots, read once. A system without any (a container from scratch) still works with `issuers.ca`.
-fn system_roots() -> &'static Arc<RootCertStore> {
+/// The system's trust roots, read once. A system without any (a container from scratch) still works where a `ca` is named.
+pub(super) fn system_roots() -> &'static Arc<RootCertStore> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     ROOTS.get_or_init(|| {
         let found = rustls_native_certs::load_native_certs();
         let mut roots = RootCertStore::empty();
         let (added, _) = roots.add_parsable_certificates(found.certs);
         if added == 0 {
-            tracing::warn!("the system has no trust roots: an issuer called over https needs its `ca`");
+            tracing::warn!(
+                "the system has no trust roots: what is called over https needs a `ca` of its own"
+            );
         }
         Arc::new(roots)
     })

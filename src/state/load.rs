@@ -8,9 +8,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::files::{CERTIFICATES, Files, LIMIT};
 use super::snapshot::{CallMaterial, Expiry, Snapshot, next_generation};
+use super::upstream::Upstream;
 use super::{tls, trust};
 use crate::config::error::Faults;
-use crate::config::settings::{self, KeySource, Located, Settings, TrustKind};
+use crate::config::settings::{self, KeySource, Located, Settings, TrustKind, UpstreamUrl};
 use crate::decide::headers::Reserved;
 use crate::decide::issuer::{Issuer, Keys};
 use crate::decide::keys::KeySet;
@@ -35,6 +36,7 @@ pub fn files(settings: &Settings) -> Vec<PathBuf> {
         named.extend(&issuer.ca);
         named.extend(issuer.tls.iter().flat_map(|tls| [&tls.certificate, &tls.private_key]));
     }
+    named.extend(&settings.upstream.ca);
     let named = named.into_iter().map(|file| &file.value);
     std::iter::once(&settings.file).chain(named).cloned().collect()
 }
@@ -60,6 +62,11 @@ pub fn snapshot(settings: Arc<Settings>, previous: Option<&Snapshot>) -> Result<
         loaded.add(&mut files, issuer, before.as_ref(), same_headers);
     }
 
+    let upstream = upstream(&mut files, &settings.upstream, previous.map(|previous| &previous.upstream));
+    if settings.upstream.ca.is_some() && !matches!(settings.upstream.url, UpstreamUrl::Https { .. }) {
+        loaded.notes.push("upstream.ca is not used: upstream.url is not https".to_owned());
+    }
+
     let tickets = previous.map(|previous| Arc::clone(&previous.tls.ticketer));
     let parts = identity.zip(trust).and_then(|(identity, trust)| {
         loaded.expiries.extend(identity.expiry);
@@ -71,18 +78,56 @@ pub fn snapshot(settings: Arc<Settings>, previous: Option<&Snapshot>) -> Result<
     });
     files.finish()?;
     // Without a fault every part is there.
-    let (tls, trust) = parts.ok_or_else(Faults::default)?;
+    let ((tls, trust), upstream) = parts.zip(upstream).ok_or_else(Faults::default)?;
     Ok(Snapshot {
         tls,
         trust,
         issuers: loaded.issuers,
         calls: loaded.calls,
+        upstream,
         reserved: Arc::new(Reserved::new(&settings.forward.claims)),
         notes: loaded.notes,
         key_files: loaded.key_files,
         expiries: loaded.expiries,
         settings,
     })
+}
+
+/// An issuer as decisions know it, with these keys under a generation of their own.
+pub fn issuer(settings: &settings::Issuer, set: Option<Arc<KeySet>>) -> Issuer {
+    Issuer {
+        name: settings.issuer.value.as_str().into(),
+        audiences: settings.audiences.clone(),
+        algorithms: settings.algorithms.clone(),
+        token_types: settings.token_types,
+        leeway: settings.leeway.as_secs(),
+        keys: Keys { generation: next_generation(), set },
+    }
+}
+
+/// The upstream; the previous one where neither its URL nor its trust roots have changed, so that its connections stay.
+fn upstream(
+    files: &mut Files<'_>,
+    settings: &settings::Upstream,
+    previous: Option<&Arc<Upstream>>,
+) -> Option<Arc<Upstream>> {
+    let ca = match &settings.ca {
+        None => None,
+        Some(file) => Some((file, roots(files, file)?)),
+    };
+    let roots = ca.as_ref().map(|(_, roots)| roots.as_slice());
+    if let Some(previous) = previous.filter(|previous| previous.is_of(&settings.url, roots)) {
+        return Some(Arc::clone(previous));
+    }
+    match Upstream::new(settings.url.clone(), roots) {
+        Ok(upstream) => Some(Arc::new(upstream)),
+        Err(e) => {
+            // Only a root can be at fault.
+            let (file, _) = ca?;
+            files.fault(file, &format!("no TLS with it ({e})"), CERTIFICATES);
+            None
+        }
+    }
 }
 
 /// What was an issuer before this load.
@@ -137,14 +182,7 @@ impl Loaded {
         });
         self.issuers.push(match unchanged {
             Some(issuer) => Arc::clone(issuer),
-            None => Arc::new(Issuer {
-                name: settings.issuer.value.as_str().into(),
-                audiences: settings.audiences.clone(),
-                algorithms: settings.algorithms.clone(),
-                token_types: settings.token_types,
-                leeway: settings.leeway.as_secs(),
-                keys: Keys { generation: next_generation(), set },
-            }),
+            None => Arc::new(issuer(settings, set)),
         });
         self.key_files.push(key_file);
         let material = self.call_material(files, settings);

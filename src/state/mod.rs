@@ -12,6 +12,7 @@ mod folder;
 mod keys;
 pub mod load;
 pub mod named;
+pub mod parts;
 #[cfg(test)]
 pub(crate) mod pki;
 pub mod reload;
@@ -19,5 +20,6 @@ pub mod snapshot;
 pub mod status;
 pub mod tls;
 pub mod trust;
+pub mod upstream;
 
 pub use snapshot::{Shared, Snapshot};

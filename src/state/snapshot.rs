@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::trust::Trust;
+use super::upstream::Upstream;
 use crate::config::settings::{Located, Settings};
 use crate::decide::headers::Reserved;
 use crate::decide::issuer::Issuer;
@@ -28,6 +29,8 @@ pub struct Snapshot {
     pub issuers: Vec<Arc<Issuer>>,
     /// For each issuer what a call to it needs; the same `Arc` as long as nothing of it changes.
     pub calls: Vec<Arc<CallMaterial>>,
+    /// Where requests go; the same `Arc` as long as nothing of it changes.
+    pub upstream: Arc<Upstream>,
     /// Header names that clients may not send on.
     pub reserved: Arc<Reserved>,
     /// What an operator should know of the files that were read anew, one sentence each.

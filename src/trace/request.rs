@@ -58,10 +58,16 @@ impl Request {
         let parent = Context::new().with_remote_span_context(self.decision.span_context().clone());
         let mut call = self.tracer.build_with_context(builder, &parent);
         if call.is_recording() {
-            let UpstreamUrl::Http { host, port } = upstream;
             call.set_attribute(KeyValue::new("http.request.method", method_attribute(method)));
-            call.set_attribute(KeyValue::new("server.address", host.clone()));
-            call.set_attribute(KeyValue::new("server.port", i64::from(*port)));
+            match upstream {
+                UpstreamUrl::Http(server) | UpstreamUrl::Https { server, .. } | UpstreamUrl::H2c(server) => {
+                    call.set_attribute(KeyValue::new("server.address", server.host.clone()));
+                    call.set_attribute(KeyValue::new("server.port", i64::from(server.port)));
+                }
+                UpstreamUrl::Unix(path) => {
+                    call.set_attribute(KeyValue::new("server.address", path.display().to_string()));
+                }
+            }
         }
         context::write(headers, call.span_context(), self.continued);
         self.call = Some(call);

@@ -4,9 +4,12 @@
 mod answers;
 mod architecture;
 mod check;
+mod client_cert_headers;
 mod clients;
 mod commands;
 mod drain;
+mod explain;
+mod h2c;
 mod handshake;
 mod key_rotation;
 mod limits;
@@ -18,3 +21,5 @@ mod reload_trust;
 mod support;
 mod tokens;
 mod traces;
+mod upgrades;
+mod upstreams;

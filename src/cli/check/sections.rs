@@ -9,7 +9,7 @@ use rustls_pki_types::UnixTime;
 use super::{Section, certificate};
 use crate::config::settings::{
     Forward, ForwardAuthorization, Issuer, KeySource, Level, Limits, Listener, LogFormat, Mode, Settings,
-    TrustKind, Upstream, UpstreamUrl,
+    Stream, TrustKind, Upstream, UpstreamUrl,
 };
 use crate::config::{show_size, show_time};
 use crate::decide::binding::Require;
@@ -143,10 +143,12 @@ fn methods(route: &Route) -> String {
 }
 
 fn upstream(upstream: &Upstream) -> Section {
-    let UpstreamUrl::Http { host, port } = &upstream.url;
-    let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-    Section::new("upstream")
-        .row("url", format!("http://{host}:{port}"))
+    let mut section = Section::new("upstream").row("url", upstream.url.to_string());
+    if let UpstreamUrl::Https { .. } = upstream.url {
+        let ca = upstream.ca.as_ref().map(|ca| ca.value.display().to_string());
+        section = section.row("ca", ca.unwrap_or("the system's trust roots".to_owned()));
+    }
+    section
         .row("connect_timeout", show_time(upstream.connect_timeout))
         .row("timeout", format!("{} for the response's head", show_time(upstream.timeout)))
 }
@@ -172,7 +174,12 @@ fn limits(limits: &Limits) -> Section {
         ("drain_delay", limits.drain_delay),
         ("drain", limits.drain),
     ];
+    let stream = match limits.stream {
+        Stream::Keep => "keep: a long exchange may outlast its token",
+        Stream::UntilExp => "until-exp: a long exchange ends with its token",
+    };
     let mut section = Section::new("limits")
+        .row("stream", stream)
         .row("request_head", size(limits.request_head))
         .row("request_body", limits.request_body.map_or("none".to_owned(), show_size))
         .row("connections", limits.connections.to_string());

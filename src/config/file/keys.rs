@@ -222,7 +222,7 @@ const UPSTREAM: Section = Section {
     later: false,
     keys: &[
         Key::new("url", One(Text::Upstream), "where requests go").required(),
-        Key::new("ca", FILE, "https: PEM certificates that the API's chain must lead to; left out: the system's").later(),
+        Key::new("ca", FILE, "https: PEM certificates that the API's chain must lead to; left out: the system's"),
         Key::new("connect_timeout", TIMEOUT, "how long a connection may take").default("5s"),
         Key::new("timeout", TIMEOUT,
             "how long the response's head may take, counted from the last byte of the request")
@@ -240,8 +240,8 @@ const FORWARD: Section = Section {
         Key::new("authorization", word(&["keep", "remove"], &[("phantom", NOT_YET)]),
             "keep: the header goes on as it came; remove: it is taken off, on public routes too")
             .default("keep"),
-        Key::new("client_cert", word(&["none"], &[("rfc9440", NOT_YET), ("xfcc", NOT_YET)]),
-            "the client's certificate as a header: none")
+        Key::new("client_cert", word(&["none", "rfc9440", "xfcc"], &[]),
+            "the client's certificate as a header: none, rfc9440 (Client-Cert, Client-Cert-Chain) or xfcc (X-Forwarded-Client-Cert); on public routes none")
             .default("none"),
     ],
     sections: &[CLAIMS],
@@ -273,8 +273,8 @@ const LIMITS: Section = Section {
             .default("10s"),
         Key::new("idle_timeout", TIMEOUT, "how long a kept-alive connection waits for its next request").default("75s"),
         Key::new("stall_timeout", TIMEOUT, "how long a request waits for the client to send or to read on").default("60s"),
-        Key::new("stream", word(&["keep"], &[("until-exp", NOT_YET)]),
-            "keep: a long exchange goes on past its token's exp")
+        Key::new("stream", word(&["keep", "until-exp"], &[]),
+            "keep: a long exchange goes on past its token's exp; until-exp: it ends there, after the leeway")
             .default("keep"),
         Key::new("connections", Number(1, 1_000_000),
             "connections open at once; above it new ones wait in the kernel's backlog")

@@ -215,7 +215,10 @@ impl fmt::Display for Text {
             Text::Issuer => write!(f, "an https URL without query and fragment"),
             Text::Url => write!(f, "an https URL without fragment"),
             Text::Origin => write!(f, "an https origin, as \"https://api.example.com\""),
-            Text::Upstream => write!(f, "\"http://host\" or \"http://host:port\""),
+            Text::Upstream => write!(
+                f,
+                "\"http://host:port\", \"https://host:port\", \"h2c://host:port\" or \"unix:/path\""
+            ),
             Text::RoutePath => write!(f, "a path that begins with \"/\", exact or with \"/*\" at its end"),
             Text::Method => write!(f, "a method in capital letters, as \"GET\""),
             Text::Scope => write!(f, "visible ASCII without space, quote and backslash (RFC 6749 §3.3)"),

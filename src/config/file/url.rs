@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::super::error::NOT_YET;
-use super::super::settings::UpstreamUrl;
+use rustls_pki_types::ServerName;
+
+use super::super::settings::{HostPort, UpstreamUrl};
 
 /// Parts of a URL with an authority (RFC 3986 §3).
 struct Url<'a> {
@@ -76,18 +77,47 @@ pub(super) fn origin(text: &str) -> Result<&str, Option<String>> {
 /// # Errors
 /// A hint, where one helps.
 pub(super) fn upstream(text: &str) -> Result<UpstreamUrl, Option<String>> {
-    let scheme = text.split(':').next().unwrap_or_default();
-    if ["https", "h2c", "unix"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
-        return Err(Some(format!("{} is {NOT_YET}", scheme.to_ascii_lowercase())));
+    if let Some(path) = strip_scheme(text, "unix:") {
+        return unix(path);
     }
     let url = split(text.strip_suffix('/').unwrap_or(text))?;
-    match url {
-        _ if !url.has_scheme("http") => Err(None),
-        _ if !url.rest.is_empty() => {
-            Err(Some("it has a path, a query or a fragment; each request brings its own".to_owned()))
-        }
-        _ => Ok(UpstreamUrl::Http { host: url.host.to_owned(), port: url.port.unwrap_or(80) }),
+    if !url.rest.is_empty() {
+        return Err(Some("it has a path, a query or a fragment; each request brings its own".to_owned()));
     }
+    let server = |port| HostPort { host: url.host.to_owned(), port: url.port.unwrap_or(port) };
+    match url {
+        _ if url.has_scheme("http") => Ok(UpstreamUrl::Http(server(80))),
+        _ if url.has_scheme("h2c") => Ok(UpstreamUrl::H2c(server(80))),
+        _ if url.has_scheme("https") => match ServerName::try_from(url.host) {
+            Ok(name) => Ok(UpstreamUrl::Https { server: server(443), name: name.to_owned() }),
+            Err(_) => Err(Some("no certificate can be for its host".to_owned())),
+        },
+        _ => Err(None),
+    }
+}
+
+/// The path of a Unix socket: absolute, because a URL has no folder to start from.
+fn unix(path: &str) -> Result<UpstreamUrl, Option<String>> {
+    /// What `sun_path` of unix(7) takes, without the NUL at its end.
+    const LONGEST: usize = 107;
+    if !path.starts_with('/') || path.contains(char::is_control) {
+        return Err(Some("the path of a Unix socket is absolute, as in \"unix:/run/api.sock\"".to_owned()));
+    }
+    // `unix://host/path` is no URL of this kind; `unix:///path` is a usual spelling of `unix:/path`.
+    let path = match path.strip_prefix("//") {
+        None => path,
+        Some(path) if path.starts_with('/') => path,
+        Some(_) => return Err(Some("a Unix socket has no host: write \"unix:/path\"".to_owned())),
+    };
+    if path.len() > LONGEST {
+        return Err(Some(format!("the path of a Unix socket has at most {LONGEST} bytes")));
+    }
+    Ok(UpstreamUrl::Unix(path.into()))
+}
+
+fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(scheme.len())?;
+    start.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
 fn split(text: &str) -> Result<Url<'_>, Option<String>> {
@@ -127,11 +157,8 @@ fn is_name(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
-
-    fn http(host: &str, port: u16) -> UpstreamUrl {
-        UpstreamUrl::Http { host: host.to_owned(), port }
-    }
 
     /// RFC 8414 §2: an issuer is an https URL without query and fragment.
     #[test]
@@ -201,16 +228,47 @@ mod tests {
 
     #[test]
     fn upstreams() {
-        assert_eq!(upstream("http://127.0.0.1:8080"), Ok(http("127.0.0.1", 8080)));
-        assert_eq!(upstream("http://api/"), Ok(http("api", 80)));
-        assert_eq!(upstream("http://[::1]:9"), Ok(http("::1", 9)));
-        for bad in ["127.0.0.1:8080", "http://", "http://a/b", "http://a?b", "http://u:p@a", "tcp://a", ""] {
-            assert!(upstream(bad).is_err(), "{bad}");
+        let server = |host: &str, port| HostPort { host: host.to_owned(), port };
+        let https = |host: &'static str, port| UpstreamUrl::Https {
+            server: server(host, port),
+            name: ServerName::try_from(host).unwrap(),
+        };
+        for (text, url) in [
+            ("http://127.0.0.1:8080", UpstreamUrl::Http(server("127.0.0.1", 8080))),
+            ("http://api/", UpstreamUrl::Http(server("api", 80))),
+            ("http://[::1]:9", UpstreamUrl::Http(server("::1", 9))),
+            ("https://api.example", https("api.example", 443)),
+            ("https://[::1]:8443/", https("::1", 8443)),
+            ("h2c://my_api:50051", UpstreamUrl::H2c(server("my_api", 50051))),
+            ("H2C://api", UpstreamUrl::H2c(server("api", 80))),
+            ("unix:/run/api.sock", UpstreamUrl::Unix("/run/api.sock".into())),
+            ("unix:///run/my api.sock", UpstreamUrl::Unix("/run/my api.sock".into())),
+        ] {
+            assert_eq!(upstream(text), Ok(url), "{text}");
         }
-        for scheme in ["https", "h2c", "unix"] {
-            let hint = Some(format!("{scheme} is not supported yet by this version"));
-            assert_eq!(upstream(&format!("{scheme}://api")), Err(hint.clone()));
-            assert_eq!(upstream(&format!("{scheme}:/run/api.sock")), Err(hint));
+    }
+
+    #[test]
+    fn no_upstreams() {
+        let long = format!("unix:/{}", "x".repeat(107));
+        for bad in [
+            "127.0.0.1:8080",
+            "http://",
+            "http://a/b",
+            "https://a/b",
+            "h2c://a?b",
+            "http://u:p@a",
+            "https://a..b",
+            "https://256.1.1.1",
+            "tcp://a",
+            "unix:",
+            "unix:run/api.sock",
+            "unix://run/api.sock",
+            "unix:/run\0/api.sock",
+            &long,
+            "",
+        ] {
+            assert!(upstream(bad).is_err(), "{bad}");
         }
     }
 }

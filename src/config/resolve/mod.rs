@@ -16,9 +16,10 @@ pub use super::file::NamedFiles;
 use super::file::{self, Environment, Values};
 use super::settings::{
     Admin, At, ClientCertificates, Forward, ForwardAuthorization, Level, Limits, Listener, Located, Log,
-    LogFormat, Mode, Settings, TrustKind, Upstream,
+    LogFormat, Mode, Settings, Stream, TrustKind, Upstream,
 };
 use crate::decide::binding::Require;
+use crate::decide::client_headers::ClientCertForm;
 
 /// Reads and checks a configuration file, with `${VAR}` from the environment. The files that it names are not opened here.
 ///
@@ -135,6 +136,7 @@ fn require(values: &Values) -> Option<Require> {
 fn upstream(values: &Values) -> Option<Upstream> {
     Some(Upstream {
         url: values.upstream("url")?,
+        ca: values.file("ca"),
         connect_timeout: values.time("connect_timeout")?,
         timeout: values.time("timeout")?,
     })
@@ -142,8 +144,17 @@ fn upstream(values: &Values) -> Option<Upstream> {
 
 fn forward(values: &Values, report: &mut Report) -> Option<Forward> {
     let words = [("keep", ForwardAuthorization::Keep), ("remove", ForwardAuthorization::Remove)];
+    let forms = [
+        ("none", ClientCertForm::None),
+        ("rfc9440", ClientCertForm::Rfc9440),
+        ("xfcc", ClientCertForm::Xfcc),
+    ];
     let claims = routes::claims(values.section("claims")?, report);
-    Some(Forward { authorization: values.choice("authorization", &words)?, claims: claims? })
+    Some(Forward {
+        authorization: values.choice("authorization", &words)?,
+        client_cert: values.choice("client_cert", &forms)?,
+        claims: claims?,
+    })
 }
 
 fn limits(values: &Values) -> Option<Limits> {
@@ -153,6 +164,7 @@ fn limits(values: &Values) -> Option<Limits> {
         head_timeout: values.time("head_timeout")?,
         idle_timeout: values.time("idle_timeout")?,
         stall_timeout: values.time("stall_timeout")?,
+        stream: values.choice("stream", &[("keep", Stream::Keep), ("until-exp", Stream::UntilExp)])?,
         connections: values.number("connections")?,
         drain_delay: values.time("drain_delay")?,
         drain: values.time("drain")?,

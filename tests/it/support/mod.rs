@@ -11,6 +11,7 @@ pub(crate) mod collector;
 pub(crate) mod curl;
 pub(crate) mod frames;
 pub(crate) mod h2;
+pub(crate) mod h2c;
 pub(crate) mod issuer;
 pub(crate) mod load;
 pub(crate) mod message;

@@ -48,7 +48,7 @@ fn prepare() -> Result<(), String> {
     if parse(&version).is_none_or(|found| found < OLDEST) {
         return Err(format!("node is {}, and {}.{} is needed", version.trim(), OLDEST.0, OLDEST.1));
     }
-    if folder().join("node_modules/oidc-provider").exists() {
+    if ["oidc-provider", "ws"].iter().all(|package| folder().join("node_modules").join(package).exists()) {
         return Ok(());
     }
     output(Command::new("npm").arg("--version")).ok_or("npm is not installed")?;

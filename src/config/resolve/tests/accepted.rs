@@ -2,9 +2,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::settings::{
-    ForwardAuthorization, KeySource, Level, LogFormat, Mode, TrustKind, UpstreamUrl,
+    ForwardAuthorization, HostPort, KeySource, Level, LogFormat, Mode, Stream, TrustKind, UpstreamUrl,
 };
 use crate::decide::binding::Require;
+use crate::decide::client_headers::ClientCertForm;
 use crate::decide::issuer::{Algorithm, TokenTypes};
 use crate::decide::policy::ClaimHeaders;
 use crate::decide::route::Routes;
@@ -45,6 +46,7 @@ fn every_default_is_that_of_the_interface() {
 
     assert_eq!(settings.upstream.connect_timeout, seconds(5));
     assert_eq!(settings.upstream.timeout, seconds(30));
+    assert_eq!(settings.upstream.ca, None);
 
     assert_eq!(settings.forward.authorization, ForwardAuthorization::Keep);
     assert_eq!(settings.forward.claims, ClaimHeaders::default());
@@ -54,6 +56,7 @@ fn every_default_is_that_of_the_interface() {
     assert_eq!(settings.limits.head_timeout, seconds(10));
     assert_eq!(settings.limits.idle_timeout, seconds(75));
     assert_eq!(settings.limits.stall_timeout, seconds(60));
+    assert_eq!(settings.limits.stream, Stream::Keep);
     assert_eq!(settings.limits.connections, 10_000);
     assert_eq!(settings.limits.drain_delay, seconds(0));
     assert_eq!(settings.limits.drain, seconds(20));
@@ -77,7 +80,10 @@ fn values_know_their_places() {
 fn the_sample_that_ships_is_accepted() {
     let settings = accepted(SAMPLE);
     assert_eq!(settings.listener.certificate.value, path("/etc/boundgate/certs/server.pem"));
-    assert_eq!(settings.upstream.url, UpstreamUrl::Http { host: "127.0.0.1".to_owned(), port: 8080 });
+    assert_eq!(
+        settings.upstream.url,
+        UpstreamUrl::Http(HostPort { host: "127.0.0.1".to_owned(), port: 8080 })
+    );
     let claims: Vec<_> =
         settings.forward.claims.entries().iter().map(|(n, c)| (n.as_str(), c.as_str())).collect();
     assert_eq!(claims, [("x-auth-subject", "sub"), ("x-auth-client", "client_id")]);
@@ -156,6 +162,11 @@ fn every_word_has_its_meaning() {
     }
     assert_eq!(accepted(&with("log", "format = \"text\"")).log.format, LogFormat::Text);
     assert_eq!(accepted(&with("binding", "require = \"if-bound\"")).require, Require::IfBound);
+    let client_cert =
+        |word: &str| accepted(&with("forward", &format!("client_cert = \"{word}\""))).forward.client_cert;
+    assert_eq!(client_cert("none"), ClientCertForm::None);
+    assert_eq!(client_cert("rfc9440"), ClientCertForm::Rfc9440);
+    assert_eq!(client_cert("xfcc"), ClientCertForm::Xfcc);
     let remove = accepted(&with("forward", "authorization = \"remove\""));
     assert_eq!(remove.forward.authorization, ForwardAuthorization::Remove);
     for algorithm in Algorithm::ALL {

@@ -1,0 +1,15 @@
+//! The tasks that hyper starts for HTTP/2, as tasks of the worker's own thread.
+
+use std::future::Future;
+
+/// Spawns on the thread it is called on, so that nothing needs to be `Send`.
+#[derive(Clone, Copy)]
+pub(crate) struct LocalExecutor;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move {
+            future.await;
+        });
+    }
+}
