@@ -28,6 +28,9 @@ _boundgate() {
             boundgate,demo)
                 cmd="boundgate__subcmd__demo"
                 ;;
+            boundgate,explain)
+                cmd="boundgate__subcmd__explain"
+                ;;
             boundgate,health)
                 cmd="boundgate__subcmd__health"
                 ;;
@@ -58,6 +61,9 @@ _boundgate() {
             boundgate__subcmd__help,demo)
                 cmd="boundgate__subcmd__help__subcmd__demo"
                 ;;
+            boundgate__subcmd__help,explain)
+                cmd="boundgate__subcmd__help__subcmd__explain"
+                ;;
             boundgate__subcmd__help,health)
                 cmd="boundgate__subcmd__help__subcmd__health"
                 ;;
@@ -83,7 +89,7 @@ _boundgate() {
 
     case "${cmd}" in
         boundgate)
-            opts="-h -V --help --version run check demo certs thumbprint health completions man reference help"
+            opts="-h -V --help --version run check demo certs thumbprint explain health completions man reference help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -156,6 +162,44 @@ _boundgate() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        boundgate__subcmd__explain)
+            opts="-h --config --token --cert --method --path --jwks --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --method)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jwks)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         boundgate__subcmd__health)
             opts="-h --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -175,7 +219,7 @@ _boundgate() {
             return 0
             ;;
         boundgate__subcmd__help)
-            opts="run check demo certs thumbprint health completions man reference help"
+            opts="run check demo certs thumbprint explain health completions man reference help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -231,6 +275,20 @@ _boundgate() {
             return 0
             ;;
         boundgate__subcmd__help__subcmd__demo)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        boundgate__subcmd__help__subcmd__explain)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

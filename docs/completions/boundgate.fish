@@ -31,6 +31,7 @@ complete -c boundgate -n "__fish_boundgate_needs_command" -f -a "check" -d 'Vali
 complete -c boundgate -n "__fish_boundgate_needs_command" -f -a "demo" -d 'Show what Boundgate does: certificates, an authorization server, an API and the sidecar, all on loopback'
 complete -c boundgate -n "__fish_boundgate_needs_command" -f -a "certs" -d 'Write a development CA, a server certificate and two client certificates'
 complete -c boundgate -n "__fish_boundgate_needs_command" -f -a "thumbprint" -d 'Print a certificate\'s x5t#S256'
+complete -c boundgate -n "__fish_boundgate_needs_command" -f -a "explain" -d 'Decide about one token without network, and show every check with its outcome'
 complete -c boundgate -n "__fish_boundgate_needs_command" -f -a "health" -d 'Ask the running sidecar\'s /readyz'
 complete -c boundgate -n "__fish_boundgate_needs_command" -f -a "completions" -d 'Print the completions of this command line for a shell'
 complete -c boundgate -n "__fish_boundgate_needs_command" -f -a "man" -d 'Write the manual pages'
@@ -45,18 +46,27 @@ complete -c boundgate -n "__fish_boundgate_using_subcommand demo" -s h -l help -
 complete -c boundgate -n "__fish_boundgate_using_subcommand certs" -s h -l help -d 'Print help'
 complete -c boundgate -n "__fish_boundgate_using_subcommand thumbprint" -l hex -d 'As `openssl x509 -fingerprint -sha256` has it'
 complete -c boundgate -n "__fish_boundgate_using_subcommand thumbprint" -s h -l help -d 'Print help'
+complete -c boundgate -n "__fish_boundgate_using_subcommand explain" -l config -d 'The configuration file' -r -F
+complete -c boundgate -n "__fish_boundgate_using_subcommand explain" -l token -d 'The access token, without \'Bearer \'; - reads standard input, which keeps it out of the list of processes' -r
+complete -c boundgate -n "__fish_boundgate_using_subcommand explain" -l cert -d 'A client certificate, PEM (leaf first) or DER; the first is the connection\'s, all are compared with the token' -r -F
+complete -c boundgate -n "__fish_boundgate_using_subcommand explain" -l method -d 'The request\'s method' -r
+complete -c boundgate -n "__fish_boundgate_using_subcommand explain" -l path -d 'The request\'s path; without it the token is judged for a route that needs a token and no scopes' -r
+complete -c boundgate -n "__fish_boundgate_using_subcommand explain" -l jwks -d 'The issuer\'s key set, as fetched from its jwks_uri' -r -F
+complete -c boundgate -n "__fish_boundgate_using_subcommand explain" -l json -d 'One JSON object, for scripts'
+complete -c boundgate -n "__fish_boundgate_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c boundgate -n "__fish_boundgate_using_subcommand health" -l config -d 'The configuration file' -r -F
 complete -c boundgate -n "__fish_boundgate_using_subcommand health" -s h -l help -d 'Print help'
 complete -c boundgate -n "__fish_boundgate_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c boundgate -n "__fish_boundgate_using_subcommand man" -s h -l help -d 'Print help'
 complete -c boundgate -n "__fish_boundgate_using_subcommand reference" -s h -l help -d 'Print help'
-complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint health completions man reference help" -f -a "run" -d 'Run the sidecar'
-complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint health completions man reference help" -f -a "check" -d 'Validate the configuration and every file it names, and print what would run'
-complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint health completions man reference help" -f -a "demo" -d 'Show what Boundgate does: certificates, an authorization server, an API and the sidecar, all on loopback'
-complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint health completions man reference help" -f -a "certs" -d 'Write a development CA, a server certificate and two client certificates'
-complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint health completions man reference help" -f -a "thumbprint" -d 'Print a certificate\'s x5t#S256'
-complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint health completions man reference help" -f -a "health" -d 'Ask the running sidecar\'s /readyz'
-complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint health completions man reference help" -f -a "completions" -d 'Print the completions of this command line for a shell'
-complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint health completions man reference help" -f -a "man" -d 'Write the manual pages'
-complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint health completions man reference help" -f -a "reference" -d 'Write the generated pages of docs/'
-complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint health completions man reference help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint explain health completions man reference help" -f -a "run" -d 'Run the sidecar'
+complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint explain health completions man reference help" -f -a "check" -d 'Validate the configuration and every file it names, and print what would run'
+complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint explain health completions man reference help" -f -a "demo" -d 'Show what Boundgate does: certificates, an authorization server, an API and the sidecar, all on loopback'
+complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint explain health completions man reference help" -f -a "certs" -d 'Write a development CA, a server certificate and two client certificates'
+complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint explain health completions man reference help" -f -a "thumbprint" -d 'Print a certificate\'s x5t#S256'
+complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint explain health completions man reference help" -f -a "explain" -d 'Decide about one token without network, and show every check with its outcome'
+complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint explain health completions man reference help" -f -a "health" -d 'Ask the running sidecar\'s /readyz'
+complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint explain health completions man reference help" -f -a "completions" -d 'Print the completions of this command line for a shell'
+complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint explain health completions man reference help" -f -a "man" -d 'Write the manual pages'
+complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint explain health completions man reference help" -f -a "reference" -d 'Write the generated pages of docs/'
+complete -c boundgate -n "__fish_boundgate_using_subcommand help; and not __fish_seen_subcommand_from run check demo certs thumbprint explain health completions man reference help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

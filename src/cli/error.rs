@@ -8,7 +8,7 @@ use std::io;
 pub enum CliError {
     /// The command line or the configuration cannot be used: exit code 2.
     Unusable(String),
-    /// Something failed at run time: exit code 1.
+    /// Something failed at run time: exit code 1. Empty where standard output has said it already.
     Failed(String),
 }
 

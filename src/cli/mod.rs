@@ -6,6 +6,7 @@ pub mod check;
 pub mod completions;
 pub mod demo;
 pub mod error;
+pub mod explain;
 pub mod health;
 pub mod man;
 pub mod reference;
@@ -57,6 +58,14 @@ enum Command {
         #[arg(long)]
         hex: bool,
     },
+    /// Decide about one token without network, and show every check with its outcome
+    #[command(after_help = explain::EXIT_CODES)]
+    Explain {
+        #[command(flatten)]
+        config: Config,
+        #[command(flatten)]
+        request: explain::Request,
+    },
     /// Ask the running sidecar's /readyz
     Health(Config),
     /// Print the completions of this command line for a shell
@@ -102,7 +111,10 @@ pub fn main() -> ExitCode {
     match line.command.run(&mut io::stdout()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}", error.to_string().trim_end());
+            let text = error.to_string();
+            if !text.is_empty() {
+                eprintln!("{}", text.trim_end());
+            }
             ExitCode::from(error.exit_code())
         }
     }
@@ -118,6 +130,7 @@ impl Command {
             Command::Thumbprint { certificate, hex } => {
                 thumbprint::run(certificate, if *hex { Notation::Hex } else { Notation::X5t }, out)
             }
+            Command::Explain { config, request } => explain::run(&config.file, request, out),
             Command::Health(config) => health::run(&config.file, out),
             Command::Completions { shell } => completions::run(*shell, out),
             Command::Man { directory } => man::run(directory, out),

@@ -36,7 +36,7 @@ pub fn run(file: &Path, notation: Notation, out: &mut dyn Write) -> Result<(), C
 }
 
 impl Notation {
-    fn write(self, digest: &[u8]) -> String {
+    pub(super) fn write(self, digest: &[u8]) -> String {
         match self {
             Notation::X5t => BASE64_URL_SAFE_NO_PAD.encode(digest),
             Notation::Hex => {
@@ -47,7 +47,8 @@ impl Notation {
     }
 }
 
-fn read(file: &Path) -> io::Result<Vec<u8>> {
+/// The bytes of a certificate's file; `-` is standard input.
+pub(super) fn read(file: &Path) -> io::Result<Vec<u8>> {
     let source: Box<dyn Read> =
         if file == Path::new("-") { Box::new(io::stdin().lock()) } else { Box::new(File::open(file)?) };
     let mut bytes = Vec::new();
@@ -59,7 +60,7 @@ fn read(file: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// The DER of the first certificate: in a chain, the leaf.
-fn first_certificate(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
+pub(super) fn first_certificate(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     let pem = !is_certificate(&bytes) && bytes.windows(11).any(|window| window == b"-----BEGIN ");
     let der = if pem { first_in_pem(&bytes)? } else { bytes };
     if is_certificate(&der) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustls_pki_types::ServerName;
 
 use crate::decide::binding::Require;
+use crate::decide::client_headers::ClientCertForm;
 use crate::decide::issuer::{Algorithm, TokenTypes};
 use crate::decide::policy::ClaimHeaders;
 use crate::decide::route::Routes;
@@ -261,6 +262,8 @@ pub enum ForwardAuthorization {
 pub struct Forward {
     /// `authorization`
     pub authorization: ForwardAuthorization,
+    /// `client_cert`
+    pub client_cert: ClientCertForm,
     /// `[forward.claims]`
     pub claims: ClaimHeaders,
 }

@@ -5,6 +5,7 @@ pub mod binding;
 pub mod claim_headers;
 pub mod claims;
 pub mod client;
+pub mod client_headers;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod headers;

@@ -67,35 +67,35 @@ refusals! {
     AuthorizationRepeated = "authorization-repeated", 400, INVALID_REQUEST, "More than one Authorization header",
         "Send exactly one Authorization header field.";
     TokenMalformed = "token-malformed", 401, INVALID_TOKEN, "Not an access token",
-        "What stands after 'Bearer' is not a token that can be read here: it must be a signed JWT (three base64url parts without padding), complete and unchanged.";
+        "What stands after 'Bearer' is not a token that can be read here: it must be a signed JWT (three base64url parts without padding), complete and unchanged. 'boundgate explain' shows each check.";
     TokenType = "token-type", 401, INVALID_TOKEN, "Not an access token by its type",
-        "The token's 'typ' header does not name an access token. Send the access token, not an ID token or a proof.";
+        "The token's 'typ' header does not name an access token. Send the access token, not an ID token or a proof. 'boundgate explain' shows each check.";
     IssuerUnknown = "issuer-unknown", 401, INVALID_TOKEN, "Unknown issuer",
-        "This API does not accept tokens of the issuer named in 'iss'. Obtain one from an authorization server that this API trusts.";
+        "This API does not accept tokens of the issuer named in 'iss'. Obtain one from an authorization server that this API trusts. 'boundgate explain' shows each check.";
     AlgorithmRefused = "algorithm-refused", 401, INVALID_TOKEN, "Signature algorithm refused",
-        "The token is signed with an algorithm, or with a key, that is not accepted for its issuer.";
+        "The token is signed with an algorithm, or with a key, that is not accepted for its issuer. 'boundgate explain' shows each check.";
     KeyUnknown = "key-unknown", 401, INVALID_TOKEN, "Unknown signing key",
-        "The token names a key ('kid') that its issuer does not publish. Obtain a new token; if that fails too, the issuer's key set lacks the key.";
+        "The token names a key ('kid') that its issuer does not publish. Obtain a new token; if that fails too, the issuer's key set lacks the key. 'boundgate explain' shows each check.";
     SignatureInvalid = "signature-invalid", 401, INVALID_TOKEN, "Wrong signature",
-        "The token's signature does not verify with its issuer's keys. The token was altered, truncated or signed by someone else.";
+        "The token's signature does not verify with its issuer's keys. The token was altered, truncated or signed by someone else. 'boundgate explain' shows each check.";
     TokenExpired = "token-expired", 401, INVALID_TOKEN, "Token expired",
-        "The token's lifetime ('exp') is over. Obtain a new one.";
+        "The token's lifetime ('exp') is over. Obtain a new one. 'boundgate explain' shows each check.";
     TokenNotYetValid = "token-not-yet-valid", 401, INVALID_TOKEN, "Token not yet valid",
-        "The token's 'nbf' or 'iat' lies in the future. Check the clocks of the client and the authorization server.";
+        "The token's 'nbf' or 'iat' lies in the future. Check the clocks of the client and the authorization server. 'boundgate explain' shows each check.";
     AudienceMismatch = "audience-mismatch", 401, INVALID_TOKEN, "Token for another audience",
-        "The token's 'aud' does not name this API. Request a token for this API's resource or audience.";
+        "The token's 'aud' does not name this API. Request a token for this API's resource or audience. 'boundgate explain' shows each check.";
     ClaimsInvalid = "claims-invalid", 401, INVALID_TOKEN, "Invalid claims",
-        "A claim that is required is missing or has the wrong type ('exp' must be a number, 'aud' a string or a list of strings).";
+        "A claim that is required is missing or has the wrong type ('exp' must be a number, 'aud' a string or a list of strings). 'boundgate explain' shows each check.";
     TokenInactive = "token-inactive", 401, INVALID_TOKEN, "Token inactive",
         "The authorization server says that this token is not active: it is unknown, expired or revoked. Obtain a new one.";
     TokenUnbound = "token-unbound", 401, INVALID_TOKEN, "Token not bound to a certificate",
-        "The token has no 'cnf' claim. Obtain a certificate-bound token (RFC 8705): the client must use mutual TLS at the token endpoint and be configured for bound tokens.";
+        "The token has no 'cnf' claim. Obtain a certificate-bound token (RFC 8705): the client must use mutual TLS at the token endpoint and be configured for bound tokens. 'boundgate explain' shows each check.";
     ConfirmationUnsupported = "confirmation-unsupported", 401, INVALID_TOKEN, "Unsupported confirmation",
-        "The token's 'cnf' claim has no usable 'x5t#S256', or demands a confirmation method that is not supported here.";
+        "The token's 'cnf' claim has no usable 'x5t#S256', or demands a confirmation method that is not supported here. 'boundgate explain' shows each check.";
     CertificateMissing = "certificate-missing", 401, INVALID_TOKEN, "No client certificate",
         "The token must be used on a TLS connection with the client certificate that it was issued to, and this connection has none.";
     ThumbprintMismatch = "thumbprint-mismatch", 401, INVALID_TOKEN, "Token bound to another certificate",
-        "The token was issued to another certificate than the one of this connection. After a certificate is renewed a new token is needed: old tokens stay bound to the old certificate.";
+        "The token was issued to another certificate than the one of this connection. After a certificate is renewed a new token is needed: old tokens stay bound to the old certificate. 'boundgate explain' shows each check.";
     CertificateNotAdmitted = "certificate-not-admitted", 401, INVALID_TOKEN, "Client certificate no longer admitted",
         "The client certificate of this connection has expired, was revoked, or is no longer trusted. Connect again with a valid certificate.";
     ScopeMissing = "scope-missing", 403, INSUFFICIENT_SCOPE, "Scope missing",
@@ -169,6 +169,18 @@ mod tests {
                 (status, Challenge::Bare) => assert_eq!((status, reason), (401, Reason::TokenMissing)),
                 (_, Challenge::None) => {}
             }
+        }
+    }
+
+    #[test]
+    fn what_a_token_itself_can_be_blamed_for_points_to_explain() {
+        // A missing token or certificate, a certificate that is not admitted and an inactive token are not in the token.
+        use Reason::{CertificateMissing, CertificateNotAdmitted, TokenInactive, TokenMissing};
+        for &reason in Reason::ALL {
+            let elsewhere =
+                [TokenMissing, TokenInactive, CertificateMissing, CertificateNotAdmitted].contains(&reason);
+            let points = reason.detail().ends_with(". 'boundgate explain' shows each check.");
+            assert_eq!(points, reason.status() == 401 && !elsewhere, "{}", reason.name());
         }
     }
 

@@ -1,18 +1,24 @@
 //! The two ends of a connection's TLS: below it a socket that tells the clock when the client does not read, above it a stream that
-//! tells the clock when a head begins.
+//! tells the clock when a head begins, and that closes without taking the last answer back.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 
 use super::frames::Frames;
 use crate::serve::clock::Clock;
 use crate::serve::upstream::io::keep_alive;
+
+/// How long what a client still sends is taken off the socket after our last word.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// The client's socket, below TLS.
 pub(super) struct Socket {
@@ -72,11 +78,31 @@ pub(super) struct ClientIo {
     clock: Rc<Clock>,
     /// HTTP/2 only: where frames begin and end.
     frames: Option<Frames>,
+    /// The end of our lingering, once we have said our last word.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
 impl ClientIo {
     pub(super) fn new(tls: TlsStream<Socket>, clock: Rc<Clock>, http2: bool) -> ClientIo {
-        ClientIo { tls, clock, frames: http2.then(Frames::new) }
+        ClientIo { tls, clock, frames: http2.then(Frames::new), linger: None }
+    }
+
+    /// Waits until the client closes too, or for [`LINGER`]. A socket that is closed with unread bytes in it is reset, and a
+    /// reset destroys what the client has not read yet: the answer that told it why (RFC 9112 §9.6).
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let end = self.linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        if end.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let socket = &mut self.tls.get_mut().0.tcp;
+        let mut unread = [0; 4096];
+        loop {
+            let mut unread = ReadBuf::new(&mut unread);
+            match ready!(Pin::new(&mut *socket).poll_read(cx, &mut unread)) {
+                Ok(()) if !unread.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
     }
 
     /// See [`keep_alive`].
@@ -125,6 +151,10 @@ impl AsyncWrite for ClientIo {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tls).poll_shutdown(cx)
+        let this = self.get_mut();
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.tls).poll_shutdown(cx))?;
+        }
+        this.poll_linger(cx).map(Ok)
     }
 }

@@ -54,6 +54,8 @@ pub(super) fn refusal(
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         (StatusCode::from_u16(refusal.reason.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body)
     };
+    // hyper leaves it out by itself in HTTP/1 alone; over HTTP/2 a client would reset the stream.
+    let body = if exchange.wants_no_content() { Bytes::new() } else { body };
     let mut response = Response::new(ResponseBody::own(body, exchange));
     *response.status_mut() = status;
     *response.headers_mut() = headers;

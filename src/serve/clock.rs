@@ -59,6 +59,7 @@ pub(crate) struct Clock {
     /// Open answers of an HTTP/2 connection, whose streams stall one by one behind their flow-control windows.
     deliveries: RefCell<Vec<Rc<Delivery>>>,
     expired: Cell<Option<Expiry>>,
+    closing: Cell<bool>,
     driver: RefCell<Option<Waker>>,
 }
 
@@ -71,6 +72,7 @@ impl Clock {
             exchanges: Cell::new(0),
             deliveries: RefCell::new(Vec::new()),
             expired: Cell::new(None),
+            closing: Cell::new(false),
             driver: RefCell::new(None),
         })
     }
@@ -135,10 +137,23 @@ impl Clock {
             _ if self.deliveries.borrow().iter().any(|d| stalled(d.0.get())) => Some(Expiry::Stall),
             _ => None,
         };
-        if expiry.is_some() && self.expired.get().is_none() {
+        // A later one counts: a connection that is asked to end for its idleness may begin a head and not finish it.
+        if expiry.is_some() {
             self.expired.set(expiry);
+        }
+        if self.expired.get().is_some() || self.closing.get() {
             self.wake();
         }
+    }
+
+    /// The connection is to end with its open requests: its driver is woken until it has.
+    pub(crate) fn close(&self) {
+        self.closing.set(true);
+    }
+
+    /// Whether the connection is to end with its open requests.
+    pub(crate) fn closing(&self) -> bool {
+        self.closing.get()
     }
 
     /// Why the connection must end, if it must.

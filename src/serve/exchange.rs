@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::Method;
 use http::request::Parts;
 
-use super::clock::{Delivery, ExchangeGuard};
+use super::clock::{Delivery, ExchangeGuard, Expiry};
 use super::ids::RequestId;
 use super::worker::Connection;
 use crate::decide::refusal::{Reason, Refusal};
@@ -112,6 +112,11 @@ impl Exchange {
         self.note = Some(note.into());
     }
 
+    /// Whether the answer is to have no content (RFC 9110 §9.3.2).
+    pub(crate) fn wants_no_content(&self) -> bool {
+        self.method == Method::HEAD
+    }
+
     /// Whether the connection carries several requests at once (HTTP/2).
     pub(crate) fn multiplexed(&self) -> bool {
         self.connection.multiplexed
@@ -125,7 +130,9 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if self.status == 0 {
+        if self.reason.is_none() && self.connection.clock.expired() == Some(Expiry::Stall) {
+            self.broke_off(Reason::ClientTimeout, "the client did not read on");
+        } else if self.status == 0 {
             self.note = Some("the client left before the answer".into());
             if !self.granted {
                 self.reason = Some(Reason::ClientTimeout);

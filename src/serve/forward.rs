@@ -170,7 +170,9 @@ fn rewrite(
     headers.insert(X_FORWARDED_PROTO, HTTPS);
     headers.insert(X_FORWARDED_HOST, public);
     headers.insert(X_REQUEST_ID, request_id(exchange));
-    for (name, value) in permit.identity() {
+    // A public route is forwarded without a decision, hence without a word about who asks.
+    let certificate = permit.token().map(|_| connection.client_headers(settings.forward.client_cert));
+    for (name, value) in certificate.unwrap_or_default().iter().chain(permit.identity()) {
         headers.insert(name.clone(), value.clone());
     }
     Ok(())

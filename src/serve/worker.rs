@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use rustls_pki_types::UnixTime;
 
 use super::clock::Clock;
@@ -14,6 +14,7 @@ use super::ids::{Ids, RequestId};
 use super::remembered::Remembered;
 use super::upstream::Pool;
 use crate::decide::client::ClientCert;
+use crate::decide::client_headers::{ClientCertForm, ClientCertHeaders};
 use crate::decide::refusal::{Reason, Refusal};
 use crate::decide::token::Digest;
 use crate::log::Sink;
@@ -91,8 +92,8 @@ pub struct Connection {
     /// The peer's address for `X-Forwarded-For` and `Forwarded`, written once a connection.
     pub(crate) forwarded_for: HeaderValue,
     pub(crate) client: Option<ClientCert>,
+    client_headers: ClientCertHeaders,
     admitted: Cell<Option<Admitted>>,
-    closing: Cell<bool>,
     pub(crate) clock: Rc<Clock>,
     pub(crate) multiplexed: bool,
 }
@@ -112,8 +113,8 @@ impl Connection {
             peer,
             forwarded_for: HeaderValue::from_str(&ip).unwrap_or(HeaderValue::from_static("unknown")),
             client,
+            client_headers: ClientCertHeaders::default(),
             admitted: Cell::new(None),
-            closing: Cell::new(false),
             clock,
             multiplexed,
         })
@@ -136,10 +137,15 @@ impl Connection {
                 Ok(())
             }
             Err(why) => {
-                self.closing.set(true);
+                self.clock.close();
                 Err(Reason::CertificateNotAdmitted.note(why.0))
             }
         }
+    }
+
+    /// The headers that tell the upstream of its certificate; none where there is no certificate.
+    pub(crate) fn client_headers(&self, form: ClientCertForm) -> &[(HeaderName, HeaderValue)] {
+        self.client.as_ref().map(|client| self.client_headers.get(form, client)).unwrap_or_default()
     }
 
     /// The worker that serves it.
@@ -164,7 +170,7 @@ impl Connection {
 
     /// Whether the connection ends with the present answer.
     pub(crate) fn closing(&self) -> bool {
-        self.closing.get()
+        self.clock.closing()
     }
 }
 

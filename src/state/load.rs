@@ -118,6 +118,18 @@ fn upstream(
     }
 }
 
+/// An issuer as decisions know it, with these keys under a generation of their own.
+pub fn issuer(settings: &settings::Issuer, set: Option<Arc<KeySet>>) -> Issuer {
+    Issuer {
+        name: settings.issuer.value.as_str().into(),
+        audiences: settings.audiences.clone(),
+        algorithms: settings.algorithms.clone(),
+        token_types: settings.token_types,
+        leeway: settings.leeway.as_secs(),
+        keys: Keys { generation: next_generation(), set },
+    }
+}
+
 /// What was an issuer before this load.
 struct Before<'a> {
     settings: &'a settings::Issuer,
@@ -170,14 +182,7 @@ impl Loaded {
         });
         self.issuers.push(match unchanged {
             Some(issuer) => Arc::clone(issuer),
-            None => Arc::new(Issuer {
-                name: settings.issuer.value.as_str().into(),
-                audiences: settings.audiences.clone(),
-                algorithms: settings.algorithms.clone(),
-                token_types: settings.token_types,
-                leeway: settings.leeway.as_secs(),
-                keys: Keys { generation: next_generation(), set },
-            }),
+            None => Arc::new(issuer(settings, set)),
         });
         self.key_files.push(key_file);
         let material = self.call_material(files, settings);

@@ -240,8 +240,8 @@ const FORWARD: Section = Section {
         Key::new("authorization", word(&["keep", "remove"], &[("phantom", NOT_YET)]),
             "keep: the header goes on as it came; remove: it is taken off, on public routes too")
             .default("keep"),
-        Key::new("client_cert", word(&["none"], &[("rfc9440", NOT_YET), ("xfcc", NOT_YET)]),
-            "the client's certificate as a header: none")
+        Key::new("client_cert", word(&["none", "rfc9440", "xfcc"], &[]),
+            "the client's certificate as a header: none, rfc9440 (Client-Cert, Client-Cert-Chain) or xfcc (X-Forwarded-Client-Cert); on public routes none")
             .default("none"),
     ],
     sections: &[CLAIMS],

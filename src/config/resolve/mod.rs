@@ -18,6 +18,7 @@ use super::settings::{
     LogFormat, Mode, Settings, Stream, TrustKind, Upstream,
 };
 use crate::decide::binding::Require;
+use crate::decide::client_headers::ClientCertForm;
 
 /// Reads and checks a configuration file, with `${VAR}` from the environment. The files that it names are not opened here.
 ///
@@ -132,8 +133,17 @@ fn upstream(values: &Values) -> Option<Upstream> {
 
 fn forward(values: &Values, report: &mut Report) -> Option<Forward> {
     let words = [("keep", ForwardAuthorization::Keep), ("remove", ForwardAuthorization::Remove)];
+    let forms = [
+        ("none", ClientCertForm::None),
+        ("rfc9440", ClientCertForm::Rfc9440),
+        ("xfcc", ClientCertForm::Xfcc),
+    ];
     let claims = routes::claims(values.section("claims")?, report);
-    Some(Forward { authorization: values.choice("authorization", &words)?, claims: claims? })
+    Some(Forward {
+        authorization: values.choice("authorization", &words)?,
+        client_cert: values.choice("client_cert", &forms)?,
+        claims: claims?,
+    })
 }
 
 fn limits(values: &Values) -> Option<Limits> {

@@ -91,6 +91,23 @@ impl Boundgate {
         metrics.text().lines().filter_map(sample).sum()
     }
 
+    /// Waits until that sum is at least this.
+    pub(crate) fn wait_for_metric(&self, name: &str, labels: &[&str], at_least: f64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.metric(name, labels) < at_least {
+            assert!(Instant::now() < deadline, "{name} {labels:?}\n{}", self.ask("/metrics").unwrap().text());
+            thread::sleep(Duration::from_millis(20)); // metrics are asked for, not announced
+        }
+    }
+
+    /// Has it read its files again, and waits until what they say is in force: the thread that reloads answers here.
+    pub(crate) fn reload(&self) {
+        let (name, labels) = ("boundgate_reloads_total", ["outcome=\"ok\""]);
+        let before = self.metric(name, &labels);
+        self.process.signal("HUP");
+        self.wait_for_metric(name, &labels, before + 1.0);
+    }
+
     /// The first line of its log, there or to come, that is JSON and fits.
     pub(crate) fn log_line(&self, fits: impl Fn(&Value) -> bool) -> Value {
         let json = |line: &str| serde_json::from_str(line).ok().filter(|line| fits(line));

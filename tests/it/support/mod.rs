@@ -9,6 +9,7 @@ pub(crate) mod boundgate;
 pub(crate) mod client;
 pub(crate) mod collector;
 pub(crate) mod curl;
+pub(crate) mod frames;
 pub(crate) mod h2;
 pub(crate) mod h2c;
 pub(crate) mod issuer;

@@ -83,11 +83,20 @@ impl Server {
             let handle = socket.try_clone()?;
             serve(shared, socket, &handle, &answer)
         };
-        Server::start("http", respond)
+        Server::start("http", any_port(), respond)
     }
 
     /// The same over TLS.
     pub(crate) fn https(
+        identity: &Identity,
+        answer: impl Fn(&Message) -> Answer + Send + Sync + 'static,
+    ) -> Server {
+        Server::https_on(any_port(), identity, answer)
+    }
+
+    /// The same on a port of the test's choice.
+    pub(crate) fn https_on(
+        listener: TcpListener,
         identity: &Identity,
         answer: impl Fn(&Message) -> Answer + Send + Sync + 'static,
     ) -> Server {
@@ -103,19 +112,19 @@ impl Server {
             let tls = ServerConnection::new(Arc::clone(&config)).map_err(io::Error::other)?;
             serve(shared, StreamOwned::new(tls, socket), &handle, &answer)
         };
-        Server::start("https", respond)
+        Server::start("https", listener, respond)
     }
 
     /// Hands over each connection as it is accepted, for a server that is no HTTP server; records no requests.
     pub(crate) fn script(connection: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Server {
-        Server::start("http", move |_, socket| connection(socket))
+        Server::start("http", any_port(), move |_, socket| connection(socket))
     }
 
     fn start(
         scheme: &'static str,
+        listener: TcpListener,
         respond: impl Fn(&Shared, TcpStream) -> io::Result<()> + Send + Sync + 'static,
     ) -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, shared) = (listener.local_addr().unwrap(), Arc::<Shared>::default());
         let (acceptor, respond) = (Arc::clone(&shared), Arc::new(respond));
         thread::spawn(move || {
@@ -149,6 +158,10 @@ impl Server {
     pub(crate) fn connections(&self) -> usize {
         self.shared.accepted.load(Ordering::Acquire)
     }
+}
+
+fn any_port() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").unwrap()
 }
 
 impl Drop for Server {

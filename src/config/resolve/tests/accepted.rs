@@ -5,6 +5,7 @@ use crate::config::settings::{
     ForwardAuthorization, HostPort, KeySource, Level, LogFormat, Mode, Stream, TrustKind, UpstreamUrl,
 };
 use crate::decide::binding::Require;
+use crate::decide::client_headers::ClientCertForm;
 use crate::decide::issuer::{Algorithm, TokenTypes};
 use crate::decide::policy::ClaimHeaders;
 use crate::decide::route::Routes;
@@ -161,6 +162,11 @@ fn every_word_has_its_meaning() {
     }
     assert_eq!(accepted(&with("log", "format = \"text\"")).log.format, LogFormat::Text);
     assert_eq!(accepted(&with("binding", "require = \"if-bound\"")).require, Require::IfBound);
+    let client_cert =
+        |word: &str| accepted(&with("forward", &format!("client_cert = \"{word}\""))).forward.client_cert;
+    assert_eq!(client_cert("none"), ClientCertForm::None);
+    assert_eq!(client_cert("rfc9440"), ClientCertForm::Rfc9440);
+    assert_eq!(client_cert("xfcc"), ClientCertForm::Xfcc);
     let remove = accepted(&with("forward", "authorization = \"remove\""));
     assert_eq!(remove.forward.authorization, ForwardAuthorization::Remove);
     for algorithm in Algorithm::ALL {

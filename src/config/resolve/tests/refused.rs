@@ -172,8 +172,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
         ("issuers.introspection", "client_secret = \"${WORD}\"", "issuers[0].introspection"),
         ("issuers.introspection", "", "issuers[0].introspection"),
         ("forward", "authorization = \"phantom\"", "forward.authorization"),
-        ("forward", "client_cert = \"rfc9440\"", "forward.client_cert"),
-        ("forward", "client_cert = \"xfcc\"", "forward.client_cert"),
         ("admin", "control = \"unix:/run/boundgate.sock\"", "admin.control"),
         ("binding", "methods = [\"mtls\", \"dpop\"]", "binding.methods[1]"),
     ] {
@@ -182,9 +180,7 @@ fn what_is_not_built_yet_is_refused_by_name() {
         assert!(fault.ends_with("(not supported yet by this version)"), "{fault}");
         assert!(!fault.contains("hidden"), "{fault}");
     }
-    for kept in ["client_cert = \"none\"", "authorization = \"keep\""] {
-        accepted(&with("forward", kept));
-    }
+    accepted(&with("forward", "authorization = \"keep\""));
     accepted(&with("limits", "stream = \"keep\"\ndrain = \"1m\"\ndrain_delay = \"5s\""));
 }
 
