@@ -4,19 +4,22 @@
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::server::Phase;
 use super::worker::Mailbox;
+use crate::state::Shared;
 
 /// Connections that the kernel completes before they are accepted.
 const BACKLOG: i32 = 4096;
 /// How long the acceptor waits when the process is out of descriptors or memory.
 const BREATH: Duration = Duration::from_millis(50);
+/// How often a full house looks whether the limit has been raised.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A connection on its way to a worker. Dropping the permit makes room for the next one.
 pub(super) struct Accepted {
@@ -42,24 +45,25 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts until `stop` turns true; then the listener closes, with an empty backlog.
+/// Accepts until the drain; then the listener closes with an empty backlog, and what was taken out of it is handed over as
+/// there is room.
 pub(super) async fn accept(
     listener: std::net::TcpListener,
     workers: Vec<Mailbox>,
-    room: Arc<Semaphore>,
-    mut stop: watch::Receiver<bool>,
+    mut room: Room,
+    mut phase: watch::Receiver<Phase>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     loop {
         let permit = tokio::select! {
             biased;
-            _ = stop.wait_for(|&stop| stop) => break,
-            permit = room.clone().acquire_owned() => permit.map_err(io::Error::other)?,
+            _ = phase.wait_for(|&phase| phase != Phase::Serving) => break,
+            permit = room.enter() => permit?,
         };
         let accepted = tokio::select! {
             biased;
             accepted = accept_one(&listener) => accepted,
-            _ = stop.wait_for(|&stop| stop) => break,
+            _ = phase.wait_for(|&phase| phase != Phase::Serving) => break,
         };
         match accepted {
             Ok((socket, peer)) => hand_over(&workers, Accepted { socket, peer, permit }),
@@ -70,17 +74,65 @@ pub(super) async fn accept(
             }
         }
     }
-    empty(&listener, &workers, &room);
+    for (socket, peer) in empty(listener.into_std()?) {
+        let permit = tokio::select! {
+            _ = phase.wait_for(|&phase| phase == Phase::Over) => break,
+            permit = room.enter() => permit?,
+        };
+        hand_over(&workers, Accepted { socket, peer, permit });
+    }
     Ok(())
 }
 
-/// What the kernel has completed belongs to us: it is taken before the listener closes and would reset it.
-fn empty(listener: &TcpListener, workers: &[Mailbox], room: &Arc<Semaphore>) {
-    let mut now = Context::from_waker(Waker::noop());
-    while let Ok(permit) = room.clone().try_acquire_owned() {
-        let Poll::Ready(Ok((socket, peer))) = listener.poll_accept(&mut now) else { return };
-        let Ok(socket) = socket.into_std() else { continue };
-        hand_over(workers, Accepted { socket, peer, permit });
+/// Closes the listener. What the kernel has completed belongs to us, even above the limit: the close would reset it. The
+/// kernel itself is asked, for the runtime may not have heard of the last ones yet.
+fn empty(listener: std::net::TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    let mut waiting = Vec::new();
+    loop {
+        match listener.accept() {
+            Ok((socket, peer)) if socket.set_nonblocking(true).is_ok() => waiting.push((socket, peer)),
+            Ok(_) => {}
+            Err(error) if is_the_peers(&error) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return waiting,
+            Err(error) => {
+                tracing::warn!(%error, "connections are left in the backlog");
+                return waiting;
+            }
+        }
+    }
+}
+
+/// Room for `[limits] connections`, which a reload may change.
+pub(super) struct Room {
+    shared: Arc<Shared>,
+    places: Arc<Semaphore>,
+    /// Places there are, free and taken.
+    size: usize,
+}
+
+impl Room {
+    pub(super) fn new(shared: Arc<Shared>) -> Room {
+        Room { shared, places: Arc::new(Semaphore::new(0)), size: 0 }
+    }
+
+    /// A place, once there is one. Where the limit has become smaller, places are given up as connections leave them.
+    async fn enter(&mut self) -> io::Result<OwnedSemaphorePermit> {
+        loop {
+            let limit = self.shared.load().settings.limits.connections;
+            if self.size < limit {
+                self.places.add_permits(limit - self.size);
+                self.size = limit;
+            }
+            let place = tokio::time::timeout(LOOK_EVERY, self.places.clone().acquire_owned()).await;
+            match place {
+                Ok(place) if self.size > limit => {
+                    place.map_err(io::Error::other)?.forget();
+                    self.size -= 1;
+                }
+                Ok(place) => return place.map_err(io::Error::other),
+                Err(_) => {}
+            }
+        }
     }
 }
 

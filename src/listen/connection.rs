@@ -1,6 +1,7 @@
 //! One connection: hyper's HTTP/1.1 or HTTP/2 with our limits, ended by its clock, by a drain, or by a certificate that is no
 //! longer admitted.
 
+use std::convert::Infallible;
 use std::error::Error as _;
 use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
@@ -8,6 +9,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
+use http::header::CONNECTION;
+use http::{HeaderValue, StatusCode};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -33,6 +36,9 @@ const SMALLEST_BUFFER: usize = 8192;
 const DRAIN_IDLE: Duration = Duration::from_secs(1);
 /// For the last words on a connection that is being closed.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// The end of an HTTP/2 answer may still wait in h2 for the client's window when nothing of the exchange is left here: so long
+/// such a connection is not dropped.
+const FLUSH: Duration = Duration::from_secs(5);
 
 /// Runs a connection from its socket to its end.
 pub(super) async fn run(hall: &Rc<Hall>, socket: TcpStream, peer: SocketAddr, clock: Rc<Clock>) {
@@ -44,6 +50,7 @@ pub(super) async fn run(hall: &Rc<Hall>, socket: TcpStream, peer: SocketAddr, cl
     let Established { tls, client, http2 } = established;
     let limits = snapshot.settings.limits.clone();
     drop(snapshot);
+    clock.established();
     let io = TokioIo::new(ClientIo::new(tls, clock.clone(), http2));
     let connection = Connection::new(hall.worker.clone(), peer, client, clock, http2);
     if http2 {
@@ -53,19 +60,33 @@ pub(super) async fn run(hall: &Rc<Hall>, socket: TcpStream, peer: SocketAddr, cl
     }
 }
 
-async fn serve_http1(hall: &Hall, connection: Rc<Connection>, io: TokioIo<ClientIo>, limits: &Limits) {
+async fn serve_http1(hall: &Rc<Hall>, connection: Rc<Connection>, io: TokioIo<ClientIo>, limits: &Limits) {
     let slot = Slot::default();
-    let (for_service, for_upgrade) = (connection.clone(), slot.clone());
-    let service =
-        service_fn(move |request| pipeline::handle(for_service.clone(), for_upgrade.clone(), request));
+    let for_service = (hall.clone(), connection.clone(), slot.clone());
+    let service = service_fn(move |request| {
+        let (hall, connection, slot) = for_service.clone();
+        async move {
+            let mut answer = pipeline::handle(connection, slot, request).await?;
+            if hall.draining().is_some() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
+    });
     let buffer = limits.request_head.max(SMALLEST_BUFFER);
     let mut http = http1::Builder::new().max_buf_size(buffer).serve_connection(io, service);
     let mut end = End::new(hall, &connection);
     let outcome = std::future::poll_fn(|cx| {
-        if end.poll(cx, || Pin::new(&mut http).graceful_shutdown()) {
-            return Poll::Ready(None);
+        loop {
+            if let Poll::Ready(outcome) = Pin::new(&mut http).poll(cx) {
+                return Poll::Ready(Some(outcome));
+            }
+            match end.next(cx) {
+                Next::GoOn => return Poll::Pending,
+                Next::Ask => Pin::new(&mut http).graceful_shutdown(),
+                Next::Cut => return Poll::Ready(None),
+            }
         }
-        Pin::new(&mut http).poll(cx).map(Some)
     })
     .await;
     match outcome {
@@ -108,10 +129,16 @@ async fn serve_http2(hall: &Hall, connection: Rc<Connection>, io: TokioIo<Client
         .serve_connection(io, service);
     let mut end = End::new(hall, &connection);
     let outcome = std::future::poll_fn(|cx| {
-        if end.poll(cx, || Pin::new(&mut http).graceful_shutdown()) {
-            return Poll::Ready(None);
+        loop {
+            if let Poll::Ready(outcome) = Pin::new(&mut http).poll(cx) {
+                return Poll::Ready(Some(outcome));
+            }
+            match end.next(cx) {
+                Next::GoOn => return Poll::Pending,
+                Next::Ask => Pin::new(&mut http).graceful_shutdown(),
+                Next::Cut => return Poll::Ready(None),
+            }
         }
-        Pin::new(&mut http).poll(cx).map(Some)
     })
     .await;
     if let Some(Err(error)) = outcome {
@@ -129,28 +156,49 @@ struct End<'a> {
     asked: Option<Instant>,
 }
 
+/// What becomes of a connection that has done what it could.
+enum Next {
+    GoOn,
+    /// It is asked to end by itself, once.
+    Ask,
+    /// It is dropped.
+    Cut,
+}
+
 impl<'a> End<'a> {
     fn new(hall: &'a Hall, connection: &'a Connection) -> Self {
         End { hall, connection, asked: None }
     }
 
-    /// Whether the connection is to be dropped now; `ask` asks it to end by itself, once.
-    fn poll(&mut self, cx: &mut Context<'_>, ask: impl FnOnce()) -> bool {
+    /// To be called after the connection has read what is there: a request that has arrived is not idleness.
+    fn next(&mut self, cx: &mut Context<'_>) -> Next {
         let clock: &Clock = self.connection.clock();
         clock.driven_by(cx.waker());
-        let idle = clock.exchanges() == 0;
-        match clock.expired() {
-            Some(Expiry::Head | Expiry::Stall) => return true,
+        if let Some(Expiry::Head | Expiry::Stall) = clock.expired() {
+            return Next::Cut;
+        }
+        let idle = clock.idle_since();
+        match self.asked {
+            None if clock.expired().is_some() || self.connection.closing() || self.drained(idle) => {
+                self.asked = Some(Instant::now());
+                Next::Ask
+            }
             // An HTTP/2 client may never answer the ping that comes with GOAWAY.
-            _ if idle && self.asked.is_some_and(|at| at.elapsed() >= FAREWELL) => return true,
-            _ => {}
+            Some(at) if at.elapsed() >= FAREWELL && idle.is_some_and(|since| since.elapsed() >= FLUSH) => {
+                Next::Cut
+            }
+            _ => Next::GoOn,
         }
-        let drained = self.hall.draining().is_some_and(|at| !idle || at.elapsed() >= DRAIN_IDLE);
-        if self.asked.is_none() && (drained || self.connection.closing() || clock.expired().is_some()) {
-            self.asked = Some(Instant::now());
-            ask();
+    }
+
+    /// Whether a drain ends the connection now: with its open request, or after a second without one. A head that is on its way
+    /// is waited for, because hyper takes a connection for idle until the head is complete.
+    fn drained(&self, idle: Option<Instant>) -> bool {
+        let Some(began) = self.hall.draining() else { return false };
+        match idle {
+            Some(since) => since.max(began).elapsed() >= DRAIN_IDLE,
+            None => self.connection.clock().exchanges() > 0,
         }
-        false
     }
 }
 

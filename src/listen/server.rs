@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
+use super::accept::Room;
 use super::{accept, worker};
 use crate::log::Sink;
 use crate::metrics;
@@ -19,7 +20,7 @@ use crate::trace::Tracer;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Serving,
-    /// Open requests are finished, idle connections end.
+    /// The listener closes, open requests are finished, idle connections end.
     Draining,
     /// What is still open is cut.
     Over,
@@ -39,7 +40,6 @@ pub(super) struct Parts {
 /// A listener that serves.
 pub(super) struct Server {
     address: SocketAddr,
-    stop: watch::Sender<bool>,
     phase: watch::Sender<Phase>,
     acceptor: JoinHandle<()>,
     workers: Vec<JoinHandle<()>>,
@@ -56,9 +56,8 @@ impl Server {
         workers: Vec<(Arc<metrics::Worker>, Sink)>,
     ) -> io::Result<Server> {
         let address = listener.local_addr()?;
-        let room = Arc::new(Semaphore::new(parts.shared.load().settings.limits.connections));
+        let room = Room::new(parts.shared.clone());
         let (phase, watch_phase) = watch::channel(Phase::Serving);
-        let (stop, watch_stop) = watch::channel(false);
         let mut mailboxes = Vec::new();
         let mut threads = Vec::new();
         for (index, (metrics, log)) in workers.into_iter().enumerate() {
@@ -68,11 +67,11 @@ impl Server {
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let acceptor = std::thread::Builder::new().name("acceptor".into()).spawn(move || {
-            if let Err(error) = runtime.block_on(accept::accept(listener, mailboxes, room, watch_stop)) {
+            if let Err(error) = runtime.block_on(accept::accept(listener, mailboxes, room, watch_phase)) {
                 tracing::error!(%error, "the listener has failed");
             }
         })?;
-        Ok(Server { address, stop, phase, acceptor, workers: threads })
+        Ok(Server { address, phase, acceptor, workers: threads })
     }
 
     /// Where it listens.
@@ -82,14 +81,13 @@ impl Server {
 
     /// Closes the listener, lets open requests finish within `limit`, cuts the rest. Blocks until all threads have ended.
     pub(super) fn drain(self, limit: Duration) {
-        let _ = self.stop.send(true);
-        let _ = self.acceptor.join();
         let _ = self.phase.send(Phase::Draining);
         let deadline = Instant::now() + limit;
         while self.workers.iter().any(|w| !w.is_finished()) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(10));
         }
         let _ = self.phase.send(Phase::Over);
+        let _ = self.acceptor.join();
         for worker in self.workers {
             let _ = worker.join();
         }

@@ -13,9 +13,8 @@ use rustls_pki_types::UnixTime;
 use super::accept;
 use super::server::{Parts, Server};
 use crate::config::error::Faults;
-use crate::config::resolve;
-use crate::config::settings::{Located, Settings};
-use crate::log::{self, Filter, LogGuard};
+use crate::config::settings::{self, Located, Settings};
+use crate::log::{self, Filter, Log, LogGuard};
 use crate::metrics::{self, FileTime, Outcome, Registry};
 use crate::serve::admin::{self, AdminState};
 use crate::state::advice::advice;
@@ -23,7 +22,7 @@ use crate::state::control::{self, Commands, Control, Tools, Trigger};
 use crate::state::reload::{Look, Watch};
 use crate::state::snapshot::Expiring;
 use crate::state::status::Board;
-use crate::state::{Shared, Snapshot, calls, load};
+use crate::state::{Shared, Snapshot, calls, load, named};
 use crate::trace::{self, Traces};
 
 /// Why the sidecar does not start.
@@ -83,7 +82,7 @@ impl Sidecar {
         let (control, commands) = Control::new(shared.clone());
         let board = Arc::new(Board::default());
         let admin = Arc::new(AdminState::new(registry.clone(), board.clone()));
-        let tools = tools(watch, registry, board);
+        let tools = tools(watch, registry, board, log.clone());
         let control_thread =
             start_control(shared.clone(), commands, tools, admin_listener, admin.clone()).map_err(runtime)?;
 
@@ -162,13 +161,22 @@ fn start_control(
             }
             control::run(shared, commands, tools).await;
         });
+        // A name that is being resolved for a call is not waited for.
+        runtime.shutdown_background();
     })
 }
 
-fn tools(mut watch: Watch, registry: Arc<Registry>, board: Arc<Board>) -> Tools {
-    let fetches = registry.clone();
+fn tools(mut watch: Watch, registry: Arc<Registry>, board: Arc<Board>, log: Log) -> Tools {
+    let (fetches, successes) = (registry.clone(), registry.clone());
     Tools {
         reload: Box::new(move |current, trigger| reload(&mut watch, current, trigger, &registry)),
+        reloaded: Box::new(move |snapshot| {
+            let settings::Log { format, level } = snapshot.settings.log;
+            log.change(format, Filter::from_env(level));
+            tracing::info!("configuration reloaded");
+            successes.reload(Outcome::Ok);
+            announce(snapshot, &successes);
+        }),
         count_fetch: Arc::new(move |issuer, outcome| {
             fetches.jwks_fetch(issuer, if outcome == "ok" { Outcome::Ok } else { Outcome::Failed });
         }),
@@ -181,12 +189,7 @@ fn tools(mut watch: Watch, registry: Arc<Registry>, board: Arc<Board>) -> Tools 
 fn reload(watch: &mut Watch, current: &Snapshot, trigger: Trigger, registry: &Registry) -> Option<Snapshot> {
     match watch.look(current, trigger == Trigger::Asked) {
         Look::Unchanged => None,
-        Look::Changed(next) => {
-            tracing::info!("configuration reloaded");
-            registry.reload(Outcome::Ok);
-            announce(&next, registry);
-            Some(*next)
-        }
+        Look::Changed(next) => Some(*next),
         Look::Broken(faults) => {
             registry.reload(Outcome::Failed);
             for fault in &faults.0 {
@@ -226,7 +229,7 @@ fn announce(snapshot: &Snapshot, registry: &Registry) {
 /// # Errors
 /// Every fault of the configuration and of the files that it names.
 pub fn check(config: &Path) -> Result<(Arc<Settings>, Snapshot), Faults> {
-    let settings = Arc::new(resolve::read(config)?);
+    let settings = Arc::new(named::read(config)?);
     let snapshot = load::snapshot(settings.clone(), None)?;
     Ok((settings, snapshot))
 }

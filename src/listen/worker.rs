@@ -97,6 +97,10 @@ impl Hall {
         for clock in self.clocks.borrow().values() {
             clock.sweep(now, &snapshot.settings.limits);
         }
+        if self.draining().is_some() {
+            // Each looks whether it has been idle for long enough.
+            self.wake_all();
+        }
     }
 
     fn wake_all(&self) {

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::Interest;
+use tracing::{Event, Metadata, Subscriber};
+use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 
+use super::Manner;
 use super::bounds::cut;
 use super::line;
 use super::queue::Queue;
@@ -19,17 +21,31 @@ use crate::config::settings::LogFormat;
 /// Bytes of one value of an event; longer ones are cut.
 const VALUE: usize = 2048;
 
-pub(super) fn subscriber(
-    format: LogFormat,
-    targets: Targets,
-    queue: Arc<Queue>,
-) -> impl Subscriber + Send + Sync {
-    Registry::default().with(Lines { format, queue }.with_filter(targets))
+pub(super) fn subscriber(manner: Manner, queue: Arc<Queue>) -> impl Subscriber + Send + Sync {
+    let interesting = Interesting(manner.clone());
+    Registry::default().with(Lines { manner, queue }.with_filter(interesting))
+}
+
+/// The filter that is in force.
+struct Interesting(Manner);
+
+impl<S> Filter<S> for Interesting {
+    fn enabled(&self, event: &Metadata<'_>, context: &Context<'_, S>) -> bool {
+        Filter::enabled(self.0.load().filter.targets(), event, context)
+    }
+
+    fn callsite_enabled(&self, event: &'static Metadata<'static>) -> Interest {
+        Filter::<S>::callsite_enabled(self.0.load().filter.targets(), event)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Filter::<S>::max_level_hint(self.0.load().filter.targets())
+    }
 }
 
 /// Writes each event as one line.
 struct Lines {
-    format: LogFormat,
+    manner: Manner,
     queue: Arc<Queue>,
 }
 
@@ -38,17 +54,11 @@ impl<S: Subscriber> Layer<S> for Lines {
         let mut message = Message(String::new());
         event.record(&mut message);
         let mut out = String::with_capacity(256);
+        let format = self.manner.load().format;
         let metadata = event.metadata();
-        line::start(
-            self.format,
-            *metadata.level(),
-            SystemTime::now(),
-            &message.0,
-            metadata.target(),
-            &mut out,
-        );
-        event.record(&mut Fields { format: self.format, out: &mut out });
-        line::end(self.format, &mut out);
+        line::start(format, *metadata.level(), SystemTime::now(), &message.0, metadata.target(), &mut out);
+        event.record(&mut Fields { format, out: &mut out });
+        line::end(format, &mut out);
         self.queue.push_event(out);
     }
 }

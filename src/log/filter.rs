@@ -52,8 +52,8 @@ impl Filter {
         lowest.map_or(LevelFilter::OFF, LevelFilter::from_level)
     }
 
-    pub(super) fn targets(&self) -> Targets {
-        self.targets.clone()
+    pub(super) fn targets(&self) -> &Targets {
+        &self.targets
     }
 }
 

@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
 use http::Method;
 use prometheus_client::metrics::counter::Counter;
 use tracing::level_filters::LevelFilter;
@@ -82,22 +83,38 @@ pub fn start(
     out: impl io::Write + Send + 'static,
 ) -> io::Result<(Log, LogGuard)> {
     let queue = Arc::new(Queue::default());
-    let guard = thread::start(format, queue.clone(), out)?;
-    Ok((Log { format, filter, queue }, guard))
+    let manner: Manner = Arc::new(ArcSwap::from_pointee(Setting::new(format, filter)));
+    let guard = thread::start(manner.clone(), queue.clone(), out)?;
+    Ok((Log { manner, queue }, guard))
+}
+
+/// What is written and how: a reload may change it.
+type Manner = Arc<ArcSwap<Setting>>;
+
+struct Setting {
+    format: LogFormat,
+    filter: Filter,
+    /// The filter's word on decisions, which is asked for at each.
+    decisions: LevelFilter,
+}
+
+impl Setting {
+    fn new(format: LogFormat, filter: Filter) -> Setting {
+        Setting { format, decisions: filter.decisions(), filter }
+    }
 }
 
 /// The log of this process.
 #[derive(Clone)]
 pub struct Log {
-    format: LogFormat,
-    filter: Filter,
+    manner: Manner,
     queue: Arc<Queue>,
 }
 
 impl Log {
     /// A sink for one worker. Its queue lives as long as the log.
     pub fn sink(&self) -> Sink {
-        Sink { lane: self.queue.lane(), queue: self.queue.clone(), level: self.filter.decisions() }
+        Sink { lane: self.queue.lane(), queue: self.queue.clone(), manner: self.manner.clone() }
     }
 
     /// Lines that could not be written.
@@ -107,14 +124,21 @@ impl Log {
 
     /// What turns the process's `tracing` events into lines of this log.
     pub fn subscriber(&self) -> impl tracing::Subscriber + Send + Sync + use<> {
-        events::subscriber(self.format, self.filter.targets(), self.queue.clone())
+        events::subscriber(self.manner.clone(), self.queue.clone())
+    }
+
+    /// Writes in another way from now on.
+    pub fn change(&self, format: LogFormat, filter: Filter) {
+        self.manner.store(Arc::new(Setting::new(format, filter)));
+        // Each place that events come from remembers whether it is of interest.
+        tracing::callsite::rebuild_interest_cache();
     }
 
     /// Makes this log the place of all `tracing` events, unless the process already has one.
     pub fn install(&self) {
         // Fails only where another log of this process came first, which then keeps the events.
         let _ = tracing::subscriber::set_global_default(self.subscriber());
-        if let Some(fault) = self.filter.fault() {
+        if let Some(fault) = self.manner.load().filter.fault() {
             tracing::warn!(fault, "RUST_LOG is no filter: the configured level holds");
         }
     }
@@ -125,13 +149,13 @@ impl Log {
 pub struct Sink {
     lane: Arc<Lane>,
     queue: Arc<Queue>,
-    level: LevelFilter,
+    manner: Manner,
 }
 
 impl Sink {
     /// Queues a line without ever waiting.
     pub fn decision(&self, mut decision: Decision) {
-        if line::level(decision.reason) <= self.level {
+        if line::level(decision.reason) <= self.manner.load().decisions {
             bounds::bound(&mut decision);
             self.queue.push(&self.lane, decision);
         }

@@ -6,11 +6,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use super::Decision;
 use super::line;
 use super::queue::Queue;
 use super::value::Clock;
-use crate::config::settings::LogFormat;
+use super::{Decision, Manner};
 
 /// Between two looks at the queue while there is traffic.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -39,17 +38,17 @@ impl Drop for LogGuard {
 }
 
 pub(super) fn start(
-    format: LogFormat,
+    manner: Manner,
     queue: Arc<Queue>,
     out: impl Write + Send + 'static,
 ) -> io::Result<LogGuard> {
     let (alive, ended) = channel();
     let guard = LogGuard { queue: queue.clone(), ended };
-    thread::Builder::new().name("log".to_owned()).spawn(move || run(format, &queue, out, alive))?;
+    thread::Builder::new().name("log".to_owned()).spawn(move || run(&manner, &queue, out, alive))?;
     Ok(guard)
 }
 
-fn run(format: LogFormat, queue: &Queue, out: impl Write, _alive: Sender<()>) {
+fn run(manner: &Manner, queue: &Queue, out: impl Write, _alive: Sender<()>) {
     queue.written_by_this_thread();
     let mut output = Output { out, batch: String::with_capacity(BATCH), lines: 0, queue };
     let mut clock = Clock::default();
@@ -59,6 +58,7 @@ fn run(format: LogFormat, queue: &Queue, out: impl Write, _alive: Sender<()>) {
         // Asked before the look, so that everything that was queued before the close is found by it.
         let closing = queue.is_closing();
         let mut found = false;
+        let format = manner.load().format;
         for event in queue.take_events() {
             output.line(|batch| batch.push_str(&event));
             found = true;

@@ -77,6 +77,17 @@ impl Clock {
         })
     }
 
+    /// The handshake is over: from now on a request is waited for.
+    pub(crate) fn established(&self) {
+        self.enter(Phase::Idle);
+    }
+
+    /// Since when a request is waited for, if that is so: none is open, of none has a byte arrived, and the last answer is out.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let idle = self.phase.get() == Phase::Idle && self.exchanges.get() == 0;
+        (idle && self.blocked.get().is_none()).then(|| self.since.get())
+    }
+
     /// Bytes of the client arrived that belong to a head.
     pub(crate) fn head_bytes(&self) {
         if self.phase.get() == Phase::Idle {
@@ -126,7 +137,7 @@ impl Clock {
         self.exchanges.get()
     }
 
-    /// Marks the connection as expired if one of its waits is over; its driver is woken.
+    /// Marks the connection as expired if one of its waits is over; its driver is woken from then on.
     pub(crate) fn sweep(&self, now: Instant, limits: &Limits) {
         let over = |since: Instant, limit: Duration| now.saturating_duration_since(since) >= limit;
         let stalled = |since: Option<Instant>| since.is_some_and(|s| over(s, limits.stall_timeout));

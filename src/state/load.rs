@@ -20,7 +20,7 @@ use crate::decide::token::Digest;
 #[cfg(test)]
 mod tests;
 
-const JWKS: &str = "a JSON Web Key Set (RFC 7517) with at least one key for signatures";
+pub(super) const JWKS: &str = "a JSON Web Key Set (RFC 7517) with at least one key for signatures";
 
 /// Every file that a snapshot is made from, the configuration file first.
 pub fn files(settings: &Settings) -> Vec<PathBuf> {
@@ -93,6 +93,18 @@ pub fn snapshot(settings: Arc<Settings>, previous: Option<&Snapshot>) -> Result<
     })
 }
 
+/// An issuer as decisions know it, with these keys under a generation of their own.
+pub fn issuer(settings: &settings::Issuer, set: Option<Arc<KeySet>>) -> Issuer {
+    Issuer {
+        name: settings.issuer.value.as_str().into(),
+        audiences: settings.audiences.clone(),
+        algorithms: settings.algorithms.clone(),
+        token_types: settings.token_types,
+        leeway: settings.leeway.as_secs(),
+        keys: Keys { generation: next_generation(), set },
+    }
+}
+
 /// The upstream; the previous one where neither its URL nor its trust roots have changed, so that its connections stay.
 fn upstream(
     files: &mut Files<'_>,
@@ -115,18 +127,6 @@ fn upstream(
             files.fault(file, &format!("no TLS with it ({e})"), CERTIFICATES);
             None
         }
-    }
-}
-
-/// An issuer as decisions know it, with these keys under a generation of their own.
-pub fn issuer(settings: &settings::Issuer, set: Option<Arc<KeySet>>) -> Issuer {
-    Issuer {
-        name: settings.issuer.value.as_str().into(),
-        audiences: settings.audiences.clone(),
-        algorithms: settings.algorithms.clone(),
-        token_types: settings.token_types,
-        leeway: settings.leeway.as_secs(),
-        keys: Keys { generation: next_generation(), set },
     }
 }
 

@@ -11,6 +11,7 @@ mod fixture;
 mod folder;
 mod keys;
 pub mod load;
+pub mod named;
 pub mod parts;
 #[cfg(test)]
 pub(crate) mod pki;

@@ -11,10 +11,9 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::files::{self, CRL_LIMIT};
-use super::load;
 use super::snapshot::Snapshot;
+use super::{load, named};
 use crate::config::error::Faults;
-use crate::config::resolve;
 use crate::config::settings::Settings;
 use crate::decide::token::Digest;
 
@@ -48,7 +47,7 @@ impl Watch {
     pub fn start(config: &Path) -> Result<(Watch, Snapshot), Faults> {
         let mut watch = Watch { config: config.to_owned(), seen: BTreeMap::new(), faults: None };
         watch.changed(&[config.to_owned()]);
-        let settings = resolve::read(config)?;
+        let settings = named::read(config)?;
         let snapshot = watch.load(settings, None)?;
         Ok((watch, snapshot))
     }
@@ -73,7 +72,7 @@ impl Watch {
     }
 
     fn load_again(&mut self, current: &Snapshot) -> Result<Snapshot, Faults> {
-        let mut settings = resolve::read(&self.config)?;
+        let mut settings = named::read(&self.config)?;
         let needs_restart = keep_until_restart(&mut settings, &current.settings);
         let mut snapshot = self.load(settings, Some(current))?;
         snapshot.notes.extend(needs_restart);

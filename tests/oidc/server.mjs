@@ -1,17 +1,22 @@
-// oidc-provider over HTTPS on a free loopback port, set up for certificate-bound access tokens (RFC 8705 §3).
+// oidc-provider over HTTPS on a loopback port, set up for certificate-bound access tokens (RFC 8705 §3).
 //
-//   node server.mjs --cert SERVER.pem --key SERVER.key --client-ca CA.pem --self-signed CLIENT.pem
+//   node server.mjs --cert SERVER.pem --key SERVER.key --client-ca CA.pem --self-signed CLIENT.pem [--port PORT]
 //
 // Prints one line of JSON, {"issuer": "https://127.0.0.1:PORT"}, once it serves, and ends when its standard input does.
+// Lines there change its keys while it runs: "rotate NAME" signs with new ones, which it publishes beside the old ones;
+// "withdraw" publishes the newest alone. Each is answered with a line, {"kids": […]}.
 import { generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
+import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 
 import Provider, { errors } from 'oidc-provider';
 
 const file = { type: 'string' };
-const { values: files } = parseArgs({ options: { cert: file, key: file, 'client-ca': file, 'self-signed': file } });
+const { values: files } = parseArgs({
+  options: { cert: file, key: file, 'client-ca': file, 'self-signed': file, port: { type: 'string', default: '0' } },
+});
 const pem = (name) => readFileSync(files[name] ?? usage(name));
 
 function usage(name) {
@@ -44,13 +49,12 @@ const KEY_PAIRS = {
   RS256: ['rsa', { modulusLength: 2048 }],
 };
 
-// One key an algorithm, new at each start; only the names are fixed.
-function signingKeys() {
-  const keys = ALGORITHMS.map((alg) => {
+// One key an algorithm, new at each call; only the names are given.
+function signingKeys(name) {
+  return ALGORITHMS.map((alg) => {
     const { privateKey } = generateKeyPairSync(...KEY_PAIRS[alg]);
-    return { ...privateKey.export({ format: 'jwk' }), alg, use: 'sig', kid: `fixture-${alg.toLowerCase()}` };
+    return { ...privateKey.export({ format: 'jwk' }), alg, use: 'sig', kid: `${name}-${alg.toLowerCase()}` };
   });
-  return { keys };
 }
 
 // RFC 8705 §2.2.2: a self-signed certificate is registered as `x5c` of a key in the client's `jwks`.
@@ -98,7 +102,6 @@ function subjectMatches(ctx, property, expected) {
 
 const configuration = {
   clients: clients(),
-  jwks: signingKeys(),
   scopes: SCOPES.split(' '),
   cookies: { keys: [randomBytes(32).toString('hex')] },
   enabledJWA: { idTokenSigningAlgValues: ALGORITHMS },
@@ -124,12 +127,25 @@ const configuration = {
   },
 };
 
-const server = createServer(tls);
-server.listen(0, '127.0.0.1', () => {
-  const issuer = `https://127.0.0.1:${server.address().port}`;
-  server.on('request', new Provider(issuer, configuration).callback());
-  process.stdout.write(`${JSON.stringify({ issuer })}\n`);
-});
+const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
-// The test holds the other end: however the test ends, this process does too.
-process.stdin.resume().on('end', () => process.exit(0));
+const server = createServer(tls);
+server.listen(Number(files.port), '127.0.0.1', () => {
+  const issuer = `https://127.0.0.1:${server.address().port}`;
+  let keys = signingKeys('fixture');
+  let answer;
+  // Of several keys that fit, oidc-provider signs with the first.
+  const publish = () => (answer = new Provider(issuer, { ...configuration, jwks: { keys } }).callback());
+  publish();
+  server.on('request', (request, response) => answer(request, response));
+  say({ issuer });
+
+  // The test holds the other end: however the test ends, this process does too.
+  const orders = createInterface({ input: process.stdin }).on('close', () => process.exit(0));
+  orders.on('line', (line) => {
+    const [order, name] = line.split(' ');
+    keys = order === 'rotate' ? [...signingKeys(name), ...keys] : keys.slice(0, ALGORITHMS.length);
+    publish();
+    say({ kids: keys.map(({ kid }) => kid) });
+  });
+});

@@ -16,6 +16,7 @@ mod walk;
 mod tests;
 
 pub use quantity::{show_size, show_time};
+pub use values::NamedFiles;
 pub(super) use values::Values;
 pub(super) use variables::Environment;
 pub(super) use walk::read;

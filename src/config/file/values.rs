@@ -8,6 +8,9 @@ use std::time::Duration;
 use super::super::settings::{At, Located, UpstreamUrl};
 use super::kind::Value;
 
+/// The files that one section names, each with its key.
+pub type NamedFiles = Vec<(&'static str, Located<PathBuf>)>;
+
 /// The values of one section. What was faulty is reported already and reads as if it were not there.
 #[derive(Debug, Default)]
 pub(in crate::config) struct Values {
@@ -29,6 +32,24 @@ impl Values {
     /// All sections of this name.
     pub(in crate::config) fn sections(&self, name: &str) -> &[Values] {
         self.sections.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// This section and all within it.
+    pub(in crate::config) fn all_sections(&self) -> Vec<&Values> {
+        let within = self.sections.values().flatten().flat_map(Values::all_sections);
+        std::iter::once(self).chain(within).collect()
+    }
+
+    /// The files that stand in this section itself.
+    pub(in crate::config) fn named_files(&self) -> NamedFiles {
+        let files = self.keys.iter().flat_map(|(key, found)| {
+            let items = match &found.value {
+                Value::List(items) => items.as_slice(),
+                _ => std::slice::from_ref(found),
+            };
+            items.iter().filter_map(|item| Some((*key, located(item, file)?)))
+        });
+        files.collect()
     }
 
     /// The key was written, if only to be faulty.

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::thread::available_parallelism;
 
 use super::error::{Faults, Report};
+pub use super::file::NamedFiles;
 use super::file::{self, Environment, Values};
 use super::settings::{
     Admin, At, ClientCertificates, Forward, ForwardAuthorization, Level, Limits, Listener, Located, Log,
@@ -34,6 +35,16 @@ pub fn read(file: &Path) -> Result<Settings, Faults> {
             report.finish(None)
         }
     }
+}
+
+/// The files that a configuration names, section by section, however faulty the rest of it is: those that could be read as
+/// names and that would be used.
+pub fn named_files(file: &Path) -> Vec<NamedFiles> {
+    let Ok(text) = fs::read_to_string(file) else { return Vec::new() };
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let values = file::read(&text, folder, &|name| std::env::var(name).ok(), &mut Report::new(file));
+    let unused = |section: &Values| section.text("trust").is_some_and(|trust| trust.value == "any");
+    values.all_sections().into_iter().filter(|section| !unused(section)).map(Values::named_files).collect()
 }
 
 /// The same for a text that was read from `file`.

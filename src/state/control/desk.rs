@@ -94,6 +94,7 @@ impl Desk {
         if let Some(next) = next {
             self.shared.publish(next);
             self.adopt();
+            (self.tools.reloaded)(&self.shared.load());
         }
     }
 

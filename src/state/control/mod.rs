@@ -63,6 +63,8 @@ pub type CountFetch = Arc<dyn Fn(&str, &'static str) + Send + Sync>;
 pub struct Tools {
     /// Looks at the files.
     pub reload: Reload,
+    /// Is told of each snapshot that a reload has put in force.
+    pub reloaded: Box<dyn FnMut(&Snapshot) + Send>,
     /// Counts fetches of keys.
     pub count_fetch: CountFetch,
     /// Shows the state of the issuers.

@@ -141,7 +141,7 @@ pub(crate) fn command() -> Command {
 
 /// A loopback address that nobody listens on. Its port lies below those that the kernel hands out for port 0 and for
 /// outgoing connections, so that none of them takes it in between; each process looks in a range of its own first.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = (std::process::id() % 500) as u16 * 20;
     loop {

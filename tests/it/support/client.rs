@@ -51,7 +51,11 @@ impl Client {
 
     /// Connects and shakes hands. With TLS 1.3 a server refuses a certificate only after this: the first read tells.
     pub(crate) fn connect(&self, address: SocketAddr) -> io::Result<Connection> {
-        let mut socket = TcpStream::connect(address)?;
+        self.over(TcpStream::connect(address)?)
+    }
+
+    /// The same on a connection that is already there.
+    pub(crate) fn over(&self, mut socket: TcpStream) -> io::Result<Connection> {
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;

@@ -13,12 +13,15 @@ pub(crate) mod frames;
 pub(crate) mod h2;
 pub(crate) mod h2c;
 pub(crate) mod issuer;
+pub(crate) mod load;
 pub(crate) mod message;
+pub(crate) mod mounted;
 pub(crate) mod node;
 pub(crate) mod oidc;
 pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod server;
+pub(crate) mod skip;
 pub(crate) mod world;
 
 mod selftest;

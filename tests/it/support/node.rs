@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use super::pki::Identity;
+use super::skip::skip;
 
 /// The first version with all that oidc-provider calls (`crypto.hash`).
 const OLDEST: (u32, u32) = (20, 12);
@@ -22,9 +23,7 @@ pub(crate) fn folder() -> PathBuf {
 pub(crate) fn available() -> bool {
     static MISSING: OnceLock<Option<String>> = OnceLock::new();
     let Some(missing) = MISSING.get_or_init(|| prepare().err()) else { return true };
-    let on_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-    assert!(!on_ci, "{missing}, and CI skips nothing");
-    let _ = writeln!(std::io::stderr(), "skipped: {missing}");
+    skip(missing);
     false
 }
 

@@ -32,12 +32,17 @@ pub(crate) enum Account<'a> {
 pub(crate) struct OidcProvider {
     /// Its issuer identifier, an `https` URL.
     pub(crate) issuer: String,
-    _process: Process,
+    process: Process,
 }
 
 impl OidcProvider {
     /// Starts it; `None`, after saying why, where it cannot run.
     pub(crate) fn start(pki: &Pki) -> Option<OidcProvider> {
+        OidcProvider::start_on(pki, 0)
+    }
+
+    /// The same on this port, so that it can come later than who asks for it, or again with other keys.
+    pub(crate) fn start_on(pki: &Pki, port: u16) -> Option<OidcProvider> {
         if !node::available() {
             return None;
         }
@@ -46,13 +51,30 @@ impl OidcProvider {
         command.arg("--cert").arg(&pki.server.certificate).arg("--key").arg(&pki.server.private_key);
         command.arg("--client-ca").arg(&pki.authority.certificate);
         command.arg("--self-signed").arg(&pki.self_signed.certificate);
+        command.arg("--port").arg(port.to_string());
         let process = Process::spawn(&mut command);
         let issuer =
             |line: &str| Some(serde_json::from_str::<Value>(line).ok()?["issuer"].as_str()?.to_owned());
         let Some(issuer) = process.stdout.find(issuer) else {
             panic!("tests/oidc/server.mjs does not start\n{}", process.output());
         };
-        Some(OidcProvider { issuer, _process: process })
+        Some(OidcProvider { issuer, process })
+    }
+
+    /// Signs with new keys of this name from now on, published beside the old ones.
+    pub(crate) fn rotate(&mut self, name: &str) {
+        self.order(&format!("rotate {name}"), |kids| kids.contains(name));
+    }
+
+    /// Publishes the newest keys alone.
+    pub(crate) fn withdraw(&mut self) {
+        self.order("withdraw", |kids| kids.matches('-').count() == ALGORITHMS.len());
+    }
+
+    fn order(&mut self, line: &str, done: impl Fn(&str) -> bool) {
+        self.process.say(line);
+        let heard = self.process.stdout.find(|line| (line.contains("kids") && done(line)).then_some(()));
+        assert!(heard.is_some(), "{line}: no answer\n{}", self.process.output());
     }
 
     /// An access token for this resource and scope, got with curl as a client would (RFC 6749 §4.4).

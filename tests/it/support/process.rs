@@ -1,6 +1,6 @@
 //! A child process that is watched line by line and never outlives its test.
 
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
 /// A running program. Dropped, it is killed.
 pub(crate) struct Process {
     child: Child,
-    _stdin: Option<ChildStdin>, // held open: a fixture ends when it closes
+    stdin: ChildStdin, // held open: a fixture ends when it closes
     pub(crate) stdout: Lines,
     pub(crate) stderr: Lines,
 }
@@ -36,13 +36,18 @@ impl Process {
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let stdout = Lines::of(child.stdout.take().unwrap());
         let stderr = Lines::of(child.stderr.take().unwrap());
-        Process { _stdin: child.stdin.take(), child, stdout, stderr }
+        Process { stdin: child.stdin.take().unwrap(), child, stdout, stderr }
     }
 
     /// Sends `TERM`, `HUP`, … to this very child.
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
         assert!(status.success(), "kill -s {name}: {status}");
+    }
+
+    /// Writes a line to its standard input.
+    pub(crate) fn say(&mut self, line: &str) {
+        writeln!(self.stdin, "{line}").unwrap();
     }
 
     /// How it ended, if it has.

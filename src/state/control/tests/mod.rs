@@ -47,6 +47,7 @@ impl Rig {
         let (outcomes, next) = (Arc::clone(&counted), Arc::clone(&found));
         let tools = Tools {
             reload: Box::new(move |_, _| next.lock().unwrap().take()),
+            reloaded: Box::new(|_| ()),
             count_fetch: Arc::new(move |_, outcome| outcomes.lock().unwrap().push(outcome)),
             board: Arc::clone(&board),
             call_timeout: calls::TIMEOUT,
