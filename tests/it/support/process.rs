@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// How long a test waits for what should come at once; long, because a busy machine is no failure, and longer than the
 /// 20 s that a sidecar may take to drain.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits for what nothing announces.
 pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
