@@ -1,11 +1,14 @@
 //! Connections to the API: kept, given up, and never trusted with a request that may have been done already (RFC 9110 §9.2.2).
 
 use std::io::{BufReader, Write as _};
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
 use super::support::client::Connection;
 use super::support::message::read_request;
+use super::support::process::PATIENCE;
 use super::support::server::{Answer, Server};
 use super::support::stage::Stage;
 
@@ -103,14 +106,25 @@ fn a_connection_that_the_api_gives_up_is_not_used_again() {
     }
 }
 
+/// Nothing has gone out on a connection that had ended before: every request may take a new one.
 #[test]
 fn what_the_api_closed_unsaid_costs_no_request() {
-    let stage = Stage::new(Server::http(|request| Answer::ok(request.text()).close()), "");
+    let (tell, closed) = channel();
+    let tell = Mutex::new(tell);
+    let api = Server::script(move |mut socket| {
+        let Some(request) = read_request(&mut BufReader::new(socket.try_clone()?))? else { return Ok(()) };
+        socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")?;
+        socket.shutdown(Shutdown::Both)?;
+        tell.lock().unwrap().send(request.body).unwrap();
+        Ok(())
+    });
+    let stage = Stage::new(api, "");
     let mut connection = stage.connect();
     for _ in 0..10 {
         assert_eq!(verdict(&stage, &mut connection, "POST", "12345"), passed());
+        assert_eq!(closed.recv_timeout(PATIENCE).unwrap(), b"12345");
     }
-    assert_eq!(stage.world.api.requests().len(), 10, "and none is done twice");
+    assert!(closed.try_recv().is_err(), "and none is done twice");
 }
 
 /// A kept connection breaks at the request: what is safe goes out once more, on a new one.
