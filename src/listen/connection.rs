@@ -77,6 +77,9 @@ async fn serve_http1(hall: &Rc<Hall>, connection: Rc<Connection>, io: TokioIo<Cl
     let mut http = http1::Builder::new().max_buf_size(buffer).serve_connection(io, service);
     let mut end = End::new(hall, &connection);
     let outcome = std::future::poll_fn(|cx| {
+        if end.comes_with_the_answer() {
+            Pin::new(&mut http).graceful_shutdown();
+        }
         loop {
             if let Poll::Ready(outcome) = Pin::new(&mut http).poll(cx) {
                 return Poll::Ready(Some(outcome));
@@ -93,12 +96,13 @@ async fn serve_http1(hall: &Rc<Hall>, connection: Rc<Connection>, io: TokioIo<Cl
         Some(Ok(())) => {
             if let Some(tunnel) = slot.take() {
                 let parts = http.into_parts();
-                let io = parts.io.into_inner();
-                io.keep_alive();
-                tunnel.run(io, parts.read_buf).await;
+                tunnel.run(parts.io.into_inner().into_tunnel(), parts.read_buf).await;
             }
         }
-        Some(Err(error)) => note_unreadable(&connection, &error),
+        Some(Err(error)) => {
+            note_unreadable(&connection, &error);
+            http.into_parts().io.into_inner().break_off().await;
+        }
         None if connection.clock().expired() == Some(Expiry::Head) => {
             note(&connection, Reason::ClientTimeout, "the head did not arrive in time");
             let mut io = http.into_parts().io.into_inner();
@@ -129,6 +133,9 @@ async fn serve_http2(hall: &Hall, connection: Rc<Connection>, io: TokioIo<Client
         .serve_connection(io, service);
     let mut end = End::new(hall, &connection);
     let outcome = std::future::poll_fn(|cx| {
+        if end.comes_with_the_answer() {
+            Pin::new(&mut http).graceful_shutdown();
+        }
         loop {
             if let Poll::Ready(outcome) = Pin::new(&mut http).poll(cx) {
                 return Poll::Ready(Some(outcome));
@@ -168,6 +175,16 @@ enum Next {
 impl<'a> End<'a> {
     fn new(hall: &'a Hall, connection: &'a Connection) -> Self {
         End { hall, connection, asked: None }
+    }
+
+    /// Whether the connection is asked to end before it writes an answer, so that the client learns of it with the answer.
+    fn comes_with_the_answer(&mut self) -> bool {
+        let draining = self.hall.draining().is_some() && self.connection.clock().exchanges() > 0;
+        let now = self.asked.is_none() && (draining || self.connection.closing());
+        if now {
+            self.asked = Some(Instant::now());
+        }
+        now
     }
 
     /// To be called after the connection has read what is there: a request that has arrived is not idleness.

@@ -1,24 +1,26 @@
 //! The two ends of a connection's TLS: below it a socket that tells the clock when the client does not read, above it a stream that
 //! tells the clock when a head begins, and that closes without taking the last answer back.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
 
 use super::frames::Frames;
 use crate::serve::clock::Clock;
 use crate::serve::upstream::io::keep_alive;
 
-/// How long what a client still sends is taken off the socket after our last word.
-const LINGER: Duration = Duration::from_secs(1);
+/// How long a client may go on sending what nobody reads, after our last word …
+const LINGER: Duration = Duration::from_secs(30);
+/// … and after how long without a byte it seems to have stopped.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// The client's socket, below TLS.
 pub(super) struct Socket {
@@ -78,8 +80,8 @@ pub(super) struct ClientIo {
     clock: Rc<Clock>,
     /// HTTP/2 only: where frames begin and end.
     frames: Option<Frames>,
-    /// The end of our lingering, once we have said our last word.
-    linger: Option<Pin<Box<Sleep>>>,
+    /// There once we have said our last word.
+    linger: Option<Linger>,
 }
 
 impl ClientIo {
@@ -87,27 +89,52 @@ impl ClientIo {
         ClientIo { tls, clock, frames: http2.then(Frames::new), linger: None }
     }
 
-    /// Waits until the client closes too, or for [`LINGER`]. A socket that is closed with unread bytes in it is reset, and a
+    /// Ends the connection without an end of TLS, so that an answer that broke off cannot look complete.
+    pub(super) async fn break_off(mut self) {
+        let _ = self.tls.get_mut().0.shutdown().await;
+        poll_fn(|cx| self.poll_linger(cx)).await;
+    }
+
+    /// Waits until the client closes too, or seems to have stopped. A socket that is closed with unread bytes in it is reset, and a
     /// reset destroys what the client has not read yet: the answer that told it why (RFC 9112 §9.6).
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let end = self.linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
-        if end.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(());
-        }
+        let linger = self.linger.get_or_insert_with(Linger::begin);
         let socket = &mut self.tls.get_mut().0.tcp;
         let mut unread = [0; 4096];
         loop {
             let mut unread = ReadBuf::new(&mut unread);
-            match ready!(Pin::new(&mut *socket).poll_read(cx, &mut unread)) {
-                Ok(()) if !unread.filled().is_empty() => {}
-                _ => return Poll::Ready(()),
+            match Pin::new(&mut *socket).poll_read(cx, &mut unread) {
+                Poll::Pending => return linger.silence.as_mut().poll(cx),
+                Poll::Ready(Ok(())) if !unread.filled().is_empty() && linger.go_on() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
             }
         }
     }
 
-    /// See [`keep_alive`].
-    pub(super) fn keep_alive(&self) {
+    /// For a tunnel, whose two directions end one by one: no head begins there, and nothing is thrown away.
+    pub(super) fn into_tunnel(self) -> TlsStream<Socket> {
         keep_alive(&self.tls.get_ref().0.tcp);
+        self.tls
+    }
+}
+
+/// What a client may still take its time for.
+struct Linger {
+    over: Instant,
+    silence: Pin<Box<Sleep>>,
+}
+
+impl Linger {
+    fn begin() -> Linger {
+        let now = Instant::now();
+        Linger { over: now + LINGER, silence: Box::pin(sleep_until(now + SILENCE)) }
+    }
+
+    /// Bytes came: whether more may.
+    fn go_on(&mut self) -> bool {
+        let now = Instant::now();
+        self.silence.as_mut().reset(now + SILENCE);
+        now < self.over
     }
 }
 

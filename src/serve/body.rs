@@ -14,9 +14,10 @@ use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use super::exchange::Exchange;
+use super::upload::Upload;
 use super::upstream::Lease;
 use crate::config::settings::Limits;
-use crate::decide::headers::Reserved;
+use crate::decide::headers::{self, Reserved};
 use crate::decide::refusal::Reason;
 
 /// Why a body ends before its end. It says nothing about the content.
@@ -65,7 +66,7 @@ pub(super) enum RequestBody {
 
 /// A client's request body: bounded in size and in the client's silence.
 pub(super) struct ClientBody {
-    incoming: Incoming,
+    incoming: Upload,
     left: Option<u64>,
     stall_timeout: Duration,
     stall: Option<Pin<Box<Sleep>>>,
@@ -76,7 +77,7 @@ pub(super) struct ClientBody {
 impl RequestBody {
     /// This body under these limits, its trailers without `reserved` names; and the view of its progress unless it is empty.
     pub(super) fn new(
-        incoming: Incoming,
+        incoming: Upload,
         limits: &Limits,
         reserved: &Arc<Reserved>,
     ) -> (RequestBody, Option<Rc<Progress>>) {
@@ -239,8 +240,14 @@ impl Body for ResponseBody {
                     exchange.broke_off(Reason::UpstreamFailed, "the upstream broke off in its answer");
                     Some(Err(BodyError::Upstream(error)))
                 }
-                frame => {
-                    if incoming.is_end_stream() || frame.is_none() {
+                mut frame => {
+                    let trailers = frame.as_mut().and_then(|f| f.as_mut().ok()?.trailers_mut());
+                    // After trailers nobody asks for the end.
+                    let is_last = trailers.is_some() || incoming.is_end_stream();
+                    if let Some(trailers) = trailers {
+                        headers::strip_response(trailers);
+                    }
+                    if is_last || frame.is_none() {
                         Lease::give_back(lease.take());
                     }
                     frame.map(|f| f.map_err(BodyError::Upstream))

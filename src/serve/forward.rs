@@ -13,6 +13,7 @@ use super::body::{RequestBody, ResponseBody, UpstreamBody};
 use super::exchange::Exchange;
 use super::send::{self, Way};
 use super::upgrade::{Slot, Switched, Wish};
+use super::upload::Upload;
 use super::upstream::Lease;
 use super::worker::Connection;
 use crate::config::settings::{ForwardAuthorization, Limits, Stream, UpstreamUrl};
@@ -53,7 +54,7 @@ pub(super) struct Onward<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) path: RequestPath,
     pub(super) head: Parts,
-    pub(super) body: Incoming,
+    pub(super) body: Upload,
 }
 
 /// Sends the request and returns the answer's head with its body still to come.
@@ -263,6 +264,7 @@ fn answer(
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Reason::UpstreamFailed.note("the upstream switched protocols without being asked"));
     }
+    headers::settle_answer(&mut head.headers)?;
     headers::strip_response(&mut head.headers);
     // The client's protocol is not the upstream's: hyper writes the version of its own connection.
     head.version = Version::default();

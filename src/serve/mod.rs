@@ -17,6 +17,7 @@ pub mod remembered;
 mod rewound;
 mod send;
 pub(crate) mod upgrade;
+mod upload;
 pub(crate) mod upstream;
 pub mod worker;
 

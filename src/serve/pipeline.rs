@@ -13,6 +13,7 @@ use super::exchange::Exchange;
 use super::forward::{self, Onward};
 use super::prove::prove;
 use super::upgrade::Slot;
+use super::upload::Upload;
 use super::worker::{Connection, unix_now};
 use crate::decide::headers;
 use crate::decide::path::RequestPath;
@@ -30,6 +31,7 @@ pub(crate) async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (head, body) = request.into_parts();
+    let body = Upload::new(body, connection.multiplexed);
     let mut exchange = Exchange::begin(&connection, &head);
     let grpc = answer::is_grpc(&head.headers);
     match pass(&connection, head, body, &mut exchange).await {
@@ -42,7 +44,7 @@ pub(crate) async fn handle(
 async fn pass(
     connection: &Connection,
     head: Parts,
-    body: Incoming,
+    body: Upload,
     exchange: &mut Exchange,
 ) -> Result<Response<forward::Answer>, Refusal> {
     let mut snapshot = connection.worker.snapshot();
@@ -50,7 +52,7 @@ async fn pass(
     if head.headers.len() > MAX_FIELDS || size(&head) > snapshot.settings.limits.request_head {
         return Err(Reason::HeadTooLarge.into());
     }
-    headers::check_head(&head)?;
+    headers::check_head(&head).inspect_err(|_| connection.doubt())?;
     let path = RequestPath::read(head.uri.path())?;
     let demand = snapshot.settings.routes.demand(&head.method, &path);
     exchange.routed(&demand.route);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
-use http_body::Body as _;
+use http_body::Body;
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, copy_bidirectional_with_sizes};
 use tokio::time::{timeout, timeout_at};
@@ -34,7 +34,7 @@ pub(super) struct Wish(HeaderValue);
 impl Wish {
     /// What the client asks for: with `Connection: upgrade`, over HTTP/1.1, and without a body, after which the switch would come
     /// only in the middle of the connection. HTTP itself is never passed on: its requests would reach the upstream unchecked.
-    pub(super) fn of(head: &Parts, body: &Incoming) -> Option<Wish> {
+    pub(super) fn of(head: &Parts, body: &impl Body) -> Option<Wish> {
         Wish::read(head).filter(|_| body.is_end_stream())
     }
 
@@ -120,7 +120,7 @@ impl Switched {
         headers::strip_response(response.headers_mut());
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
         response.headers_mut().insert(UPGRADE, granted);
-        Ok(Switched { io: parts.io.into_inner(), early: parts.read_buf, until })
+        Ok(Switched { io: parts.io.into_inner().into_inner(), early: parts.read_buf, until })
     }
 
     /// The tunnel, which is part of this exchange.

@@ -175,6 +175,14 @@ impl Connection {
         self.client.as_ref().map(ClientCert::thumbprint).copied()
     }
 
+    /// The present head is malformed: with HTTP/1 nobody knows for sure where the next one begins, so the connection ends with
+    /// the answer.
+    pub(crate) fn doubt(&self) {
+        if !self.multiplexed {
+            self.clock.close();
+        }
+    }
+
     /// Whether the connection ends with the present answer.
     pub(crate) fn closing(&self) -> bool {
         self.clock.closing()

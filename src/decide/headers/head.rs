@@ -35,7 +35,6 @@ fn check_target(parts: &Parts) -> Result<(), Refusal> {
 
 /// One length (RFC 9112 §6). The parser has already made one `Content-Length` of equal ones.
 fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
-    let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
     if !at_most_one(headers, header::TRANSFER_ENCODING, is_chunked) {
         return Err(malformed("Transfer-Encoding is not exactly chunked"));
     }
@@ -48,6 +47,27 @@ fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
         return Err(malformed("Content-Length is not one number"));
     }
     Ok(())
+}
+
+/// Leaves an answer's head with one framing (RFC 9112 §6.3): beside `Transfer-Encoding` a `Content-Length` counts for nothing, and of
+/// several lengths, which the parser has seen to be equal, one is enough.
+///
+/// # Errors
+/// `upstream-failed`: a `Transfer-Encoding` other than exactly `chunked`. It ends here, and what it codes would go on without a name.
+pub fn settle_answer(headers: &mut HeaderMap) -> Result<(), Refusal> {
+    if !at_most_one(headers, header::TRANSFER_ENCODING, is_chunked) {
+        return Err(Reason::UpstreamFailed.note("the answer's Transfer-Encoding is not exactly chunked"));
+    }
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    } else if let Some(length) = headers.get(header::CONTENT_LENGTH).cloned() {
+        headers.insert(header::CONTENT_LENGTH, length);
+    }
+    Ok(())
+}
+
+fn is_chunked(coding: &HeaderValue) -> bool {
+    coding.as_bytes().eq_ignore_ascii_case(b"chunked")
 }
 
 fn at_most_one(

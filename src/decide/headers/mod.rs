@@ -5,7 +5,7 @@ pub(super) mod names;
 #[cfg(test)]
 mod tests;
 
-pub use head::check_head;
+pub use head::{check_head, settle_answer};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 

@@ -341,3 +341,26 @@ fn a_message_has_one_length() {
         assert_eq!(checked(Version::HTTP_11, "POST", "/", &fields).is_ok(), is_ok, "{name}: {values:?}");
     }
 }
+
+/// RFC 9112 §6.3: what an answer's length is, is said once.
+#[test]
+fn an_answer_has_one_framing() {
+    let settled = |fields: &[(&str, &str)]| {
+        let mut headers = map(fields);
+        settle_answer(&mut headers).map(|()| headers).map_err(|refusal| refusal.reason)
+    };
+    let (chunked, length) = (("transfer-encoding", "Chunked"), ("content-length", "5"));
+    for (fields, expected) in [
+        (vec![], vec![]),
+        (vec![length], vec![length]),
+        (vec![length, length], vec![length]),
+        (vec![chunked], vec![chunked]),
+        (vec![length, chunked], vec![chunked]),
+    ] {
+        assert_eq!(settled(&fields), Ok(map(&expected)), "{fields:?}");
+    }
+    for coding in ["gzip, chunked", "identity", "", "chunked, chunked"] {
+        assert_eq!(settled(&[("transfer-encoding", coding)]), Err(Reason::UpstreamFailed), "{coding}");
+    }
+    assert_eq!(settled(&[chunked, chunked]), Err(Reason::UpstreamFailed));
+}

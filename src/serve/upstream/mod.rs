@@ -1,6 +1,7 @@
 //! A worker's own connections to the upstream: no lock, no hash, the most recently used first.
 
 mod dial;
+mod heard;
 pub(crate) mod io;
 mod multiplexed;
 
@@ -20,6 +21,7 @@ use super::body::RequestBody;
 use crate::config::settings::UpstreamUrl;
 use crate::state::upstream::Upstream;
 use dial::{ConnectError, dial};
+use heard::Heard;
 use io::Io;
 use multiplexed::{Connections, Stream};
 
@@ -61,7 +63,7 @@ pub(super) struct Whole {
 }
 
 /// The bare connection after an upgrade, with what was read of it beyond the answer's head.
-pub(super) type Bare = oneshot::Receiver<http1::Parts<TokioIo<Io>>>;
+pub(super) type Bare = oneshot::Receiver<http1::Parts<TokioIo<Heard<Io>>>>;
 
 impl Lease {
     /// Sends a request. Whoever drops the future cancels the request.
@@ -206,9 +208,9 @@ impl Pool {
     }
 }
 
-type Http1 = http1::Connection<TokioIo<Io>, RequestBody>;
+type Http1 = http1::Connection<TokioIo<Heard<Io>>, RequestBody>;
 
 async fn begin(io: Io) -> Result<(SendRequest<RequestBody>, Http1), ConnectError> {
-    let begun = http1::Builder::new().handshake(TokioIo::new(io)).await;
+    let begun = http1::Builder::new().handshake(TokioIo::new(Heard::new(io))).await;
     begun.map_err(|error| ConnectError::Failed(error.to_string()))
 }

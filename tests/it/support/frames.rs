@@ -7,9 +7,12 @@ use super::client::{Client, Connection};
 
 pub(crate) const DATA: u8 = 0x0;
 pub(crate) const HEADERS: u8 = 0x1;
+pub(crate) const RST_STREAM: u8 = 0x3;
 pub(crate) const SETTINGS: u8 = 0x4;
+pub(crate) const PING: u8 = 0x6;
 pub(crate) const GOAWAY: u8 = 0x7;
 pub(crate) const WINDOW_UPDATE: u8 = 0x8;
+pub(crate) const CONTINUATION: u8 = 0x9;
 
 pub(crate) const END_STREAM: u8 = 0x1;
 pub(crate) const END_HEADERS: u8 = 0x4;
@@ -18,6 +21,7 @@ pub(crate) const END_HEADERS: u8 = 0x4;
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) kind: u8,
+    pub(crate) flags: u8,
     pub(crate) stream: u32,
     pub(crate) payload: Vec<u8>,
 }
@@ -55,7 +59,7 @@ impl Raw {
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
         let mut payload = vec![0; length as usize];
         self.0.stream.read_exact(&mut payload)?;
-        Ok(Frame { kind: head[3], stream, payload })
+        Ok(Frame { kind: head[3], flags: head[4], stream, payload })
     }
 
     /// The next frame of this kind; what comes before it is passed over.
@@ -98,7 +102,8 @@ fn literal(block: &mut Vec<u8>, name: usize, value: &str) {
     block.extend(value.as_bytes());
 }
 
-fn integer(block: &mut Vec<u8>, prefix: u32, value: usize) {
+/// An integer in what is left of a byte (§5.1).
+pub(super) fn integer(block: &mut Vec<u8>, prefix: u32, value: usize) {
     let most = (1 << prefix) - 1;
     if value < most {
         return block.push(value as u8);

@@ -18,10 +18,12 @@ pub(crate) mod message;
 pub(crate) mod mounted;
 pub(crate) mod node;
 pub(crate) mod oidc;
+pub(crate) mod outcome;
 pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod server;
 pub(crate) mod skip;
+pub(crate) mod stage;
 pub(crate) mod world;
 
 mod selftest;

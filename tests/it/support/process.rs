@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// How long a test waits for what should come at once; long, because a busy machine is no failure, and longer than the
 /// 20 s that a sidecar may take to drain.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits for what nothing announces.
 pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
@@ -45,9 +45,11 @@ impl Process {
         assert!(status.success(), "kill -s {name}: {status}");
     }
 
-    /// Its number.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+    /// The most memory that it has had so far, in MiB (`VmHWM` of proc(5)).
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
     }
 
     /// Writes a line to its standard input.
