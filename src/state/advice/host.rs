@@ -37,9 +37,12 @@ fn readable(settings: &Settings) -> Vec<String> {
     let calls = settings.issuers.iter().filter_map(|issuer| issuer.tls.as_ref());
     let keys = calls.map(|tls| &tls.private_key).chain([&settings.listener.private_key]);
     let introspections = settings.issuers.iter().filter_map(|issuer| issuer.introspection.as_ref());
-    let keys = keys.chain(introspections.filter_map(Introspection::file));
-    let found = with_mode(keys.map(|file| &file.value), EVERYBODY_READS);
-    found.map(|file| format!("{file}: everybody on this host can read this secret")).collect()
+    let of_clients = introspections.filter_map(Introspection::file);
+    let said =
+        |what: &'static str| move |file| format!("{file}: everybody on this host can read this {what}");
+    let keys = with_mode(keys.map(|file| &file.value), EVERYBODY_READS).map(said("private key"));
+    let of_clients = with_mode(of_clients.map(|file| &file.value), EVERYBODY_READS);
+    keys.chain(of_clients.map(said("client's secret or key"))).collect()
 }
 
 /// Those files of which the mode has one of these bits, each once and with its mode.
