@@ -2,6 +2,8 @@
 //!
 //! A value that may turn out wrong only later (a file that cannot be read) keeps the place where it was written.
 
+mod introspection;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use crate::decide::client_headers::ClientCertForm;
 use crate::decide::issuer::{Algorithm, TokenTypes};
 use crate::decide::policy::ClaimHeaders;
 use crate::decide::route::Routes;
+
+pub use introspection::{ClientAuth, Introspection, SecretSource};
 
 /// Where in the configuration a value was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -188,6 +192,8 @@ pub struct Issuer {
     pub leeway: Duration,
     /// `[issuers.tls]`
     pub tls: Option<Identity>,
+    /// `[issuers.introspection]`
+    pub introspection: Option<Introspection>,
 }
 
 /// A server and its port.
@@ -255,6 +261,8 @@ pub enum ForwardAuthorization {
     Keep,
     /// The header is taken off, on public routes too.
     Remove,
+    /// The upstream gets the JWT that an introspection answered with, or the one that came; on public routes nothing.
+    Phantom,
 }
 
 /// `[forward]`
@@ -338,4 +346,6 @@ pub struct Log {
 pub struct Admin {
     /// Where `/livez`, `/readyz` and `/metrics` are answered.
     pub address: Located<SocketAddr>,
+    /// The unix socket of `POST /revocations`, without `unix:`; `None`: there is none.
+    pub control: Option<Located<PathBuf>>,
 }

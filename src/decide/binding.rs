@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq as _;
 use super::claims::Confirmation;
 use super::client::ClientCert;
 use super::refusal::{Reason, Refusal};
-use super::verified::VerifiedToken;
+use super::verified::{Genuine, VerifiedToken};
 
 /// `[binding] require`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,22 @@ impl BoundToken {
     /// The token that is bound.
     pub fn token(&self) -> &VerifiedToken {
         &self.token
+    }
+}
+
+/// Refuses before a call what no answer could change, so that nobody causes one for a token that he cannot use. `jwt` is the
+/// token as far as it is known already.
+///
+/// # Errors
+/// As [`BoundToken::bind`].
+pub fn foresee(jwt: Option<&Genuine>, client: Option<&ClientCert>, require: Require) -> Result<(), Refusal> {
+    match jwt.map_or(&Confirmation::Absent, Genuine::confirmation) {
+        Confirmation::Absent if client.is_none() && require == Require::Always => {
+            Err(Reason::CertificateMissing.into())
+        }
+        // The answer may bind it.
+        Confirmation::Absent => Ok(()),
+        bound => confirm(bound, client.map(ClientCert::thumbprint), require),
     }
 }
 

@@ -10,7 +10,10 @@ use super::json::Object;
 use super::refusal::{Reason, Refusal};
 
 /// What decisions need of a token's claims. `iss` is not among them: who reads the claims knows whose they are.
+#[derive(Clone)]
 pub(super) struct Claims {
+    /// Who says so.
+    pub(super) source: Source,
     /// RFC 7519 §4.1.4, whole seconds since 1970 like `nbf` and `iat`; `None` only in an introspection's answer.
     pub(super) exp: Option<u64>,
     /// RFC 7519 §4.1.5
@@ -19,14 +22,23 @@ pub(super) struct Claims {
     pub(super) iat: Option<u64>,
     /// RFC 7519 §4.1.3; empty where there is no `aud`.
     pub(super) audiences: Vec<String>,
-    /// Scopes joined by spaces (RFC 9068 §2.2.3, RFC 6749 §3.3).
-    pub(super) scope: String,
+    /// Scopes joined by spaces (RFC 9068 §2.2.3, RFC 6749 §3.3); `None` where there is neither `scope` nor `scp`.
+    pub(super) scope: Option<String>,
     /// `sub`, cut for the log.
     pub(super) subject: Option<Arc<str>>,
     /// `client_id`, else `azp`, cut for the log.
     pub(super) client_id: Option<Arc<str>>,
     /// `cnf`
     pub(super) confirmation: Confirmation,
+}
+
+/// Where claims stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// In a JWT access token.
+    AccessToken,
+    /// In an introspection's answer.
+    Answer,
 }
 
 /// The confirmation of a token (RFC 7800 §3.1), as far as it is understood.
@@ -46,11 +58,19 @@ impl Claims {
     /// # Errors
     /// `claims-invalid`
     pub(super) fn of_access_token(object: Object) -> Result<Claims, Refusal> {
-        let claims = Claims::read(object)?;
+        let claims = Claims::read(object, Source::AccessToken)?;
         if claims.exp.is_none() {
             return Err(Reason::ClaimsInvalid.note("there is no 'exp'"));
         }
         Ok(claims)
+    }
+
+    /// The members of an introspection's answer (RFC 7662 §2.2), none of which is required.
+    ///
+    /// # Errors
+    /// `claims-invalid`
+    pub(super) fn of_answer(object: Object) -> Result<Claims, Refusal> {
+        Claims::read(object, Source::Answer)
     }
 
     /// Claims as a JWT (RFC 7519 §4.1, RFC 9068 §2.2) and an introspection's answer (RFC 7662 §2.2) share them: none is
@@ -58,18 +78,30 @@ impl Claims {
     ///
     /// # Errors
     /// `claims-invalid`
-    fn read(mut object: Object) -> Result<Claims, Refusal> {
-        let azp = object.remove("azp").and_then(|azp| azp.as_str().map(for_log));
+    fn read(mut object: Object, source: Source) -> Result<Claims, Refusal> {
+        let azp = object.remove("azp").and_then(|azp| azp.as_str().map(|azp| for_log(azp).into()));
         Ok(Claims {
+            source,
             exp: date(&object, "exp")?,
             nbf: date(&object, "nbf")?,
             iat: date(&object, "iat")?,
-            subject: string(&object, "sub")?.map(for_log),
-            client_id: string(&object, "client_id")?.map(for_log).or(azp),
+            subject: string(&object, "sub")?.map(|sub| for_log(sub).into()),
+            client_id: string(&object, "client_id")?.map(|id| for_log(id).into()).or(azp),
             confirmation: Confirmation::read(object.get("cnf")),
             audiences: audiences(object.remove("aud"))?,
             scope: scope(object)?,
         })
+    }
+}
+
+impl Claims {
+    /// Bytes beyond their own size.
+    pub(super) fn weight(&self) -> usize {
+        let audiences: usize = self.audiences.iter().map(|aud| size_of::<String>() + aud.len()).sum();
+        let named = [&self.subject, &self.client_id].into_iter().flatten();
+        // An Arc counts in two words before its text.
+        let names: usize = named.map(|name| 2 * size_of::<usize>() + name.len()).sum();
+        audiences + self.scope.as_ref().map_or(0, String::len) + names
     }
 }
 
@@ -136,12 +168,12 @@ fn audiences(aud: Option<Value>) -> Result<Vec<String>, Refusal> {
 
 /// `scope`, else `scp`: a string of words (RFC 9068 §2.2.3), or, as some servers send it, an array of words. A word that
 /// holds a space is refused: joined with the others it would become two scopes that nobody granted.
-fn scope(mut object: Object) -> Result<String, Refusal> {
+fn scope(mut object: Object) -> Result<Option<String>, Refusal> {
     match object.remove("scope").or_else(|| object.remove("scp")) {
-        None => Ok(String::new()),
-        Some(Value::String(scope)) => Ok(scope),
+        None => Ok(None),
+        Some(Value::String(scope)) => Ok(Some(scope)),
         Some(Value::Array(items)) => match strings(items) {
-            Some(words) if !words.iter().any(|word| word.contains(' ')) => Ok(words.join(" ")),
+            Some(words) if !words.iter().any(|word| word.contains(' ')) => Ok(Some(words.join(" "))),
             _ => Err("an array of scopes holds something else than single scopes"),
         },
         Some(_) => Err("'scope' (or 'scp') is neither a string nor an array of strings"),
@@ -160,8 +192,8 @@ fn strings(items: Vec<Value>) -> Option<Vec<String>> {
 }
 
 /// At most 256 bytes.
-fn for_log(text: &str) -> Arc<str> {
-    text[..text.floor_char_boundary(256)].into()
+pub(super) fn for_log(text: &str) -> &str {
+    &text[..text.floor_char_boundary(256)]
 }
 
 #[cfg(test)]

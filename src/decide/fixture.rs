@@ -144,6 +144,7 @@ pub(crate) fn issuer_with(keys: Option<KeySet>) -> Issuer {
         token_types: TokenTypes { at_jwt: true, jwt: true },
         leeway: LEEWAY,
         keys: Keys { generation: 7, set: keys.map(Arc::new) },
+        introspection: None,
     }
 }
 

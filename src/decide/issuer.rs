@@ -63,6 +63,32 @@ pub struct TokenTypes {
     pub jwt: bool,
 }
 
+/// The form of an introspection's answers (`answer`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerForm {
+    /// A JSON object (RFC 7662 §2.2).
+    Json,
+    /// A signed JWT around it (RFC 9701 §5).
+    Signed,
+    /// The access token as a JWT, for an opaque one that stands for it (the phantom-token pattern).
+    Phantom,
+}
+
+/// How an issuer's introspection is judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Introspection {
+    /// JWTs are introspected too, after their own verification.
+    pub always: bool,
+    /// The form of its answers.
+    pub answer: AnswerForm,
+    /// Boundgate's name there: a signed answer's `aud` (RFC 9701 §5).
+    pub client_id: String,
+    /// An answer without `aud` is refused.
+    pub require_audience: bool,
+    /// Grows with every change of what an answer is judged by, keys apart.
+    pub generation: u64,
+}
+
 /// The keys of an issuer at one moment.
 #[derive(Debug, Clone)]
 pub struct Keys {
@@ -87,4 +113,17 @@ pub struct Issuer {
     pub leeway: u64,
     /// Its keys.
     pub keys: Keys,
+    /// Its introspection, where tokens are introspected.
+    pub introspection: Option<Introspection>,
+}
+
+impl Issuer {
+    /// The generation of what an answer of this issuer's introspection is judged by: its keys count only where answers are
+    /// signed. What else an answer is judged by changes both generations.
+    pub fn answer_generation(&self) -> u64 {
+        match &self.introspection {
+            Some(introspection) if introspection.answer == AnswerForm::Json => introspection.generation,
+            _ => self.keys.generation,
+        }
+    }
 }

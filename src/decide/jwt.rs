@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
+use base64::engine::{DecodePaddingMode, Engine as _};
 use serde_json::Value;
 
 use super::claims::Claims;
-use super::identity;
+use super::identity::{self, Identity};
 use super::issuer::{Algorithm, Issuer};
 use super::json::{self, Object, excerpt};
 use super::keys::Mismatch;
@@ -44,19 +45,89 @@ impl From<Refusal> for Miss {
 pub fn verify(token: Token<'_>, issuers: &[Arc<Issuer>], headers: &ClaimHeaders) -> Result<Genuine, Miss> {
     let jws = Jws::split(token.as_str())?;
     let header = Header::read(&jws.header)?;
-    let payload = json::object(&jws.payload)
-        .map_err(|fault| Reason::TokenMalformed.note(format!("the payload is {fault}")))?;
+    header.check_is_access_token()?;
+    let payload = jws.payload()?;
     let (index, issuer) = find_issuer(&payload, issuers)?;
+    let (claims, identity) = verify_access_token(&jws, &header, payload, index, issuer, headers)?;
+    Ok(Genuine::new(index, issuer, claims, identity))
+}
+
+fn verify_access_token(
+    jws: &Jws<'_>,
+    header: &Header,
+    payload: Object,
+    index: usize,
+    issuer: &Issuer,
+    headers: &ClaimHeaders,
+) -> Result<(Claims, Identity), Miss> {
     header.check_policy(issuer)?;
-    check_signature(&jws, &header, index, issuer)?;
+    check_signature(jws, header, index, issuer)?;
 
     // Only from here on the payload is the issuer's word.
     if payload.contains_key("token_introspection") {
         return Err(Reason::TokenType.note("it is an introspection's answer (RFC 9701 §8.1)").into());
     }
     let identity = identity::headers(&payload, headers);
-    Ok(Genuine::new(index, issuer, Claims::of_access_token(payload)?, identity))
+    Ok((Claims::of_access_token(payload)?, identity))
 }
+
+/// The same for a JWT that this very issuer handed over, whose index is `index`.
+///
+/// # Errors
+/// See [`Miss`].
+pub(super) fn verify_of(
+    token: Token<'_>,
+    index: usize,
+    issuer: &Issuer,
+    headers: &ClaimHeaders,
+) -> Result<(Claims, Identity), Miss> {
+    let jws = Jws::split(token.as_str())?;
+    let header = Header::read(&jws.header)?;
+    header.check_is_access_token()?;
+    let payload = jws.payload()?;
+    match named_issuer(&payload)? {
+        Some(iss) if *iss == *issuer.name => {}
+        iss => return Err(foreign(iss.unwrap_or_default()).into()),
+    }
+    verify_access_token(&jws, &header, payload, index, issuer, headers)
+}
+
+/// Verifies form, type, algorithm and signature of an introspection's signed answer (RFC 9701 §5) with the keys of the issuer
+/// that gave it, and returns its claims.
+///
+/// # Errors
+/// See [`Miss`].
+pub(super) fn verify_answer(text: &str, index: usize, issuer: &Issuer) -> Result<Object, Miss> {
+    let jws = Jws::split(text)?;
+    let header = Header::read(&jws.header)?;
+    if !matches!(header.typ, TokenType::Introspection(_)) {
+        return Err(Reason::TokenType.note("'typ' is not \"token-introspection+jwt\"").into());
+    }
+    header.check_algorithm(issuer)?;
+    check_signature(&jws, &header, index, issuer)?;
+    Ok(jws.payload()?)
+}
+
+/// Whether a token has the form of a signed JWT: three parts, the first of which is a JSON object in base64url, however badly
+/// spelled. What has it is never shown to an introspection endpoint as if it were opaque: it may be another issuer's.
+pub(super) fn is_jwt(token: Token<'_>) -> bool {
+    let mut parts = token.as_str().split('.');
+    let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    let Ok(header) = FORGIVING.decode(header) else { return false };
+    let header = header.trim_ascii();
+    header.starts_with(b"{") && header.ends_with(b"}")
+}
+
+/// Base64url with whatever unused bits; padding inside a token is none of a `b64token`.
+const FORGIVING: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone),
+);
 
 /// A JWS in compact serialization (RFC 7515 §7.1), decoded.
 struct Jws<'a> {
@@ -86,6 +157,13 @@ impl<'a> Jws<'a> {
     }
 }
 
+impl Jws<'_> {
+    fn payload(&self) -> Result<Object, Refusal> {
+        json::object(&self.payload)
+            .map_err(|fault| Reason::TokenMalformed.note(format!("the payload is {fault}")))
+    }
+}
+
 fn decode(part: &str, fault: &'static str) -> Result<Vec<u8>, Refusal> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| Reason::TokenMalformed.note(fault))
 }
@@ -98,10 +176,14 @@ struct Header {
     typ: TokenType,
 }
 
-/// The types that access tokens have (RFC 9068 §4).
+/// The types of JWTs that are read here.
 enum TokenType {
+    /// An access token's (RFC 9068 §4).
     AtJwt,
+    /// One that access tokens had before, and many still have.
     Jwt,
+    /// That of an introspection's answer (RFC 9701 §5), as spelled.
+    Introspection(String),
 }
 
 impl Header {
@@ -130,15 +212,28 @@ impl Header {
         }
     }
 
+    /// An introspection's answer is never an access token (RFC 9701 §8.1).
+    fn check_is_access_token(&self) -> Result<(), Refusal> {
+        match &self.typ {
+            TokenType::AtJwt | TokenType::Jwt => Ok(()),
+            TokenType::Introspection(name) => Err(unfit_type(name)),
+        }
+    }
+
     /// What the issuer's configuration pins (RFC 8725 §3.1, RFC 9068 §4).
     fn check_policy(&self, issuer: &Issuer) -> Result<(), Refusal> {
-        let (admitted, name) = match self.typ {
+        let (admitted, name) = match &self.typ {
             TokenType::AtJwt => (issuer.token_types.at_jwt, "at+jwt"),
             TokenType::Jwt => (issuer.token_types.jwt, "JWT"),
+            TokenType::Introspection(name) => return Err(unfit_type(name)),
         };
         if !admitted {
             return Err(Reason::TokenType.note(format!("{name} is not among the issuer's token_types")));
         }
+        self.check_algorithm(issuer)
+    }
+
+    fn check_algorithm(&self, issuer: &Issuer) -> Result<(), Refusal> {
         if !issuer.algorithms.contains(&self.algorithm) {
             let name = self.algorithm.name();
             return Err(Reason::AlgorithmRefused.note(format!("{name} is not among the issuer's algorithms")));
@@ -164,23 +259,42 @@ impl TokenType {
             Ok(TokenType::AtJwt)
         } else if subtype.eq_ignore_ascii_case("JWT") {
             Ok(TokenType::Jwt)
+        } else if subtype.eq_ignore_ascii_case("token-introspection+jwt") {
+            Ok(TokenType::Introspection(name.to_owned()))
         } else {
-            Err(Reason::TokenType.note(format!("'typ' is \"{}\"", excerpt(name))))
+            Err(unfit_type(name))
         }
     }
 }
 
+fn unfit_type(name: &str) -> Refusal {
+    Reason::TokenType.note(format!("'typ' is \"{}\"", excerpt(name)))
+}
+
 /// The issuer whose name is exactly the token's `iss` (RFC 9068 §4), with its index.
 fn find_issuer<'a>(payload: &Object, issuers: &'a [Arc<Issuer>]) -> Result<(usize, &'a Issuer), Refusal> {
-    let iss = match payload.get("iss") {
-        None => return Err(Reason::IssuerUnknown.note("there is no 'iss'")),
-        Some(Value::String(iss)) => iss,
-        Some(_) => return Err(Reason::ClaimsInvalid.note("'iss' is no string")),
-    };
-    match issuers.iter().enumerate().find(|(_, issuer)| *issuer.name == **iss) {
+    let iss = named_issuer(payload)?.ok_or_else(|| Reason::IssuerUnknown.note("there is no 'iss'"))?;
+    match issuers.iter().enumerate().find(|(_, issuer)| *issuer.name == *iss) {
         Some((index, issuer)) => Ok((index, issuer)),
-        None => Err(Reason::IssuerUnknown.note(format!("'iss' is \"{}\"", excerpt(iss)))),
+        None => Err(foreign(iss)),
     }
+}
+
+/// What `iss` says, if there is one.
+///
+/// # Errors
+/// `claims-invalid`: it is no string.
+pub(super) fn named_issuer(payload: &Object) -> Result<Option<&str>, Refusal> {
+    match payload.get("iss") {
+        None => Ok(None),
+        Some(Value::String(iss)) => Ok(Some(iss)),
+        Some(_) => Err(Reason::ClaimsInvalid.note("'iss' is no string")),
+    }
+}
+
+/// The refusal of a token whose `iss` is not one that is expected.
+pub(super) fn foreign(iss: &str) -> Refusal {
+    Reason::IssuerUnknown.note(format!("'iss' is \"{}\"", excerpt(iss)))
 }
 
 fn check_signature(jws: &Jws<'_>, header: &Header, index: usize, issuer: &Issuer) -> Result<(), Miss> {

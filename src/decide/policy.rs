@@ -8,6 +8,17 @@ use super::route::{Access, Demand};
 
 pub use super::claim_headers::ClaimHeaders;
 
+/// The JWT that goes to the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardedJwt<'a> {
+    /// The token is one.
+    AsItCame,
+    /// The opaque token stands for this one; `Bearer` is before it.
+    Instead(&'a HeaderValue),
+    /// There is none.
+    None,
+}
+
 /// Everything was checked: the only thing that `forward` takes.
 #[must_use]
 pub struct Permit {
@@ -37,6 +48,15 @@ impl Permit {
     pub fn identity(&self) -> &[(HeaderName, HeaderValue)] {
         // `grant` has seen that they can be represented.
         self.token.as_ref().and_then(|token| token.token().genuine().identity().ok()).unwrap_or_default()
+    }
+
+    /// What the upstream gets as `Authorization` where it gets JWTs alone: never an opaque token, and nothing on public routes.
+    pub fn jwt(&self) -> ForwardedJwt<'_> {
+        match self.token.as_ref().map(|token| token.token().genuine()) {
+            Some(genuine) if !genuine.is_opaque() => ForwardedJwt::AsItCame,
+            Some(genuine) => genuine.phantom().map_or(ForwardedJwt::None, ForwardedJwt::Instead),
+            None => ForwardedJwt::None,
+        }
     }
 
     /// The token that was checked; `None` on public routes.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,8 +17,10 @@ use crate::config::settings::{self, Located, Settings};
 use crate::log::{self, Filter, Log, LogGuard};
 use crate::metrics::{self, FileTime, Outcome, Registry};
 use crate::serve::admin::{self, AdminState};
+use crate::serve::control_socket::{self, ControlSocket};
 use crate::state::advice::advice;
 use crate::state::control::{self, Commands, Control, Tools, Trigger};
+use crate::state::introspect::Introspector;
 use crate::state::reload::{Look, Watch};
 use crate::state::snapshot::Expiring;
 use crate::state::status::Board;
@@ -68,6 +70,7 @@ impl Sidecar {
         let listener = bind("listener.address", &settings.listener.address)?;
         let admin_listener = bind("admin.address", &settings.admin.address)?;
         let admin_address = admin_listener.local_addr().map_err(runtime)?;
+        let control_socket = settings.admin.control.as_ref().map(bind_control).transpose()?;
 
         let filter = Filter::from_env(settings.log.level);
         let (log, log_guard) = log::start(settings.log.format, filter, out).map_err(runtime)?;
@@ -83,8 +86,11 @@ impl Sidecar {
         let board = Arc::new(Board::default());
         let admin = Arc::new(AdminState::new(registry.clone(), board.clone()));
         let tools = tools(watch, registry, board, log.clone());
-        let control_thread =
-            start_control(shared.clone(), commands, tools, admin_listener, admin.clone()).map_err(runtime)?;
+        let doors = Doors {
+            admin: (admin_listener, admin.clone()),
+            control: control_socket.map(|socket| (socket, control.introspector().clone())),
+        };
+        let control_thread = start_control(shared.clone(), commands, tools, doors).map_err(runtime)?;
 
         let parts = Parts { shared: shared.clone(), control: control.clone(), tracer: traces.tracer() };
         let workers = counters.into_iter().map(|counters| (counters, log.sink())).collect();
@@ -141,6 +147,21 @@ fn bind(key: &str, address: &Located<SocketAddr>) -> Result<TcpListener, StartEr
     })
 }
 
+fn bind_control(path: &Located<PathBuf>) -> Result<ControlSocket, StartError> {
+    ControlSocket::bind(&path.value).map_err(|error| {
+        StartError::Runtime(format!(
+            "admin.control = \"unix:{}\": cannot listen: {error}",
+            path.value.display()
+        ))
+    })
+}
+
+/// What the control thread serves besides its work.
+struct Doors {
+    admin: (TcpListener, Arc<AdminState>),
+    control: Option<(ControlSocket, Introspector)>,
+}
+
 fn runtime(error: io::Error) -> StartError {
     StartError::Runtime(error.to_string())
 }
@@ -149,15 +170,21 @@ fn start_control(
     shared: Arc<Shared>,
     commands: Commands,
     tools: Tools,
-    admin_listener: TcpListener,
-    admin: Arc<AdminState>,
+    doors: Doors,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("control".into()).spawn(move || {
         runtime.block_on(async move {
-            match tokio::net::TcpListener::from_std(admin_listener) {
-                Ok(listener) => drop(tokio::spawn(admin::serve(listener, admin))),
+            let Doors { admin: (listener, state), control } = doors;
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => drop(tokio::spawn(admin::serve(listener, state))),
                 Err(error) => tracing::error!(%error, "the admin server has failed"),
+            }
+            if let Some((socket, introspector)) = control {
+                tokio::spawn(async move {
+                    let Err(error) = control_socket::serve(socket, introspector).await;
+                    tracing::error!(%error, "the control socket has failed");
+                });
             }
             control::run(shared, commands, tools).await;
         });
@@ -168,6 +195,7 @@ fn start_control(
 
 fn tools(mut watch: Watch, registry: Arc<Registry>, board: Arc<Board>, log: Log) -> Tools {
     let (fetches, successes) = (registry.clone(), registry.clone());
+    let introspections = registry.introspections().clone();
     Tools {
         reload: Box::new(move |current, trigger| reload(&mut watch, current, trigger, &registry)),
         reloaded: Box::new(move |snapshot| {
@@ -181,6 +209,7 @@ fn tools(mut watch: Watch, registry: Arc<Registry>, board: Arc<Board>, log: Log)
             fetches.jwks_fetch(issuer, if outcome == "ok" { Outcome::Ok } else { Outcome::Failed });
         }),
         board,
+        introspections,
         call_timeout: calls::TIMEOUT,
     }
 }

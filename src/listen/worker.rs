@@ -19,6 +19,7 @@ use crate::log::Sink;
 use crate::metrics;
 use crate::serve::Worker;
 use crate::serve::clock::{Clock, SWEEP};
+use crate::state::introspect::Forget;
 
 /// The acceptor's end of a worker.
 #[derive(Clone)]
@@ -53,13 +54,14 @@ pub(super) fn spawn(
     let load = Arc::new(AtomicUsize::new(0));
     let mailbox = Mailbox { sender, load: load.clone() };
     let Parts { shared, control, tracer } = parts.clone();
+    let forgetting = control.introspector().forgetting();
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
             Ok(runtime) => runtime,
             Err(error) => return tracing::error!(%error, "a worker has no runtime"),
         };
         let worker = Worker::new(shared, control, metrics, log, tracer);
-        runtime.block_on(run(Rc::new(Hall::new(worker, load)), receiver, phase));
+        runtime.block_on(run(Rc::new(Hall::new(worker, load)), receiver, forgetting, phase));
     })?;
     Ok((mailbox, thread))
 }
@@ -122,7 +124,12 @@ impl Drop for Seat {
     }
 }
 
-async fn run(hall: Rc<Hall>, mut mail: mpsc::UnboundedReceiver<Accepted>, mut phase: watch::Receiver<Phase>) {
+async fn run(
+    hall: Rc<Hall>,
+    mut mail: mpsc::UnboundedReceiver<Accepted>,
+    mut forgetting: mpsc::Receiver<Forget>,
+    mut phase: watch::Receiver<Phase>,
+) {
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut closed = false;
@@ -132,6 +139,7 @@ async fn run(hall: Rc<Hall>, mut mail: mpsc::UnboundedReceiver<Accepted>, mut ph
                 Some(accepted) => begin(&hall, accepted),
                 None => closed = true,
             },
+            Some(order) = forgetting.recv() => hall.worker.forget(order),
             _ = sweep.tick() => {
                 hall.worker.sweep();
                 hall.sweep();

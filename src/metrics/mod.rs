@@ -3,9 +3,11 @@
 //! A [`Worker`] is written by its own thread alone; the [`Registry`] reads all of them, adds what the control thread counts, and
 //! renders the text of `/metrics`.
 
+mod introspection;
 mod registry;
 mod worker;
 
+pub use introspection::{BreakerState, Introspections};
 pub use registry::{FileTime, Registry};
 pub use worker::Worker;
 
@@ -53,15 +55,18 @@ pub enum CacheOutcome {
     Hit,
     /// It was not.
     Miss,
+    /// It was, as one that its issuer had found inactive, or that was refused for another reason.
+    NegativeHit,
 }
 
 impl CacheOutcome {
-    const ALL: [CacheOutcome; 2] = [CacheOutcome::Hit, CacheOutcome::Miss];
+    const ALL: [CacheOutcome; 3] = [CacheOutcome::Hit, CacheOutcome::Miss, CacheOutcome::NegativeHit];
 
     const fn name(self) -> &'static str {
         match self {
             CacheOutcome::Hit => "hit",
             CacheOutcome::Miss => "miss",
+            CacheOutcome::NegativeHit => "negative-hit",
         }
     }
 }

@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 
 use super::worker::{BOUNDS, Histogram};
-use super::{CacheOutcome, Handshake, Outcome, SpanOutcome, Verdict, Worker};
+use super::{CacheOutcome, Handshake, Introspections, Outcome, SpanOutcome, Verdict, Worker};
 use crate::decide::refusal::Reason;
 
 /// A moment that a file tells: when its certificate expires, or when its CRL is due for renewal.
@@ -33,6 +33,7 @@ pub struct Registry {
     files: Arc<Files>,
     jwks_fetches: Family<[(&'static str, String); 2], Counter>,
     reloads: Family<[(&'static str, &'static str); 1], Counter>,
+    introspections: Arc<Introspections>,
     spans: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
@@ -64,6 +65,7 @@ impl Registry {
             ConstGauge::new(started),
         );
         text.register("jwks_fetches", "Fetches of issuers' key sets", jwks_fetches.clone());
+        let introspections = Arc::new(Introspections::new(&mut text));
         text.register(
             "reloads",
             "Reloads of the configuration or a file that it names; failed: nothing changed",
@@ -81,7 +83,7 @@ impl Registry {
         );
         text.register_collector(Box::new(Sum(workers.clone())));
         text.register_collector(Box::new(files.clone()));
-        Registry { text, workers, files, jwks_fetches, reloads, spans }
+        Registry { text, workers, files, jwks_fetches, reloads, spans, introspections }
     }
 
     /// The workers whose counters are summed.
@@ -99,6 +101,11 @@ impl Registry {
     /// A fetch of this issuer's key set ended.
     pub fn jwks_fetch(&self, issuer: &str, outcome: Outcome) {
         self.jwks_fetches.get_or_create(&issuer_labels(issuer, outcome)).inc();
+    }
+
+    /// What the control thread counts of introspections.
+    pub fn introspections(&self) -> &Arc<Introspections> {
+        &self.introspections
     }
 
     /// A reload ended.

@@ -80,6 +80,11 @@ impl Exchange {
         self.cached = cached;
     }
 
+    /// It is refused by memory.
+    pub(crate) fn recalled(&mut self) {
+        self.cached = true;
+    }
+
     /// Every check has passed.
     pub(crate) fn granted(&mut self) {
         self.granted = true;

@@ -19,7 +19,7 @@ use super::worker::Connection;
 use crate::config::settings::{ForwardAuthorization, Limits, Stream, UpstreamUrl};
 use crate::decide::headers;
 use crate::decide::path::RequestPath;
-use crate::decide::policy::Permit;
+use crate::decide::policy::{ForwardedJwt, Permit};
 use crate::decide::refusal::{Reason, Refusal};
 use crate::state::Snapshot;
 
@@ -154,8 +154,14 @@ fn rewrite(
     snapshot.reserved.strip_request(headers);
     // The body is asked for here (100 Continue) as soon as the upstream's connection takes it.
     headers.remove(EXPECT);
-    if settings.forward.authorization == ForwardAuthorization::Remove {
-        headers.remove(AUTHORIZATION);
+    match (settings.forward.authorization, permit.jwt()) {
+        (ForwardAuthorization::Keep, _) | (ForwardAuthorization::Phantom, ForwardedJwt::AsItCame) => {}
+        (ForwardAuthorization::Phantom, ForwardedJwt::Instead(jwt)) => {
+            headers.insert(AUTHORIZATION, jwt.clone());
+        }
+        (ForwardAuthorization::Remove, _) | (ForwardAuthorization::Phantom, ForwardedJwt::None) => {
+            headers.remove(AUTHORIZATION);
+        }
     }
     if head.version == Version::HTTP_2 {
         join_cookies(headers);

@@ -1,13 +1,15 @@
 //! Tokens that a worker has verified before. The memory answers "is this token genuine", never "may this client use it": times,
 //! audience, binding and scopes are judged on every request.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::time::Instant;
 
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
 
 use crate::decide::issuer::Issuer;
+use crate::decide::revocation::Revocation;
 use crate::decide::token::Digest;
 use crate::decide::verified::Genuine;
 
@@ -16,33 +18,79 @@ const BYTES: u64 = 32 << 20;
 /// Tokens for which room is made at the start; the bound is [`BYTES`].
 const EXPECTED: usize = 16_384;
 
+/// A token and how long it may be remembered: one whose issuer was asked about it, until it is to be asked again.
+struct Entry {
+    genuine: Arc<Genuine>,
+    until: Option<Instant>,
+}
+
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<Digest, Arc<Genuine>> for Bytes {
-    fn weight(&self, _: &Digest, genuine: &Arc<Genuine>) -> u64 {
-        genuine.weight() as u64 + 128
+impl Weighter<Digest, Entry> for Bytes {
+    fn weight(&self, _: &Digest, entry: &Entry) -> u64 {
+        entry.genuine.weight() as u64 + 128
     }
 }
 
 /// Verified tokens, keyed by their SHA-256.
-pub(crate) struct Remembered(RefCell<Cache<Digest, Arc<Genuine>, Bytes>>);
+pub(crate) struct Remembered {
+    entries: RefCell<Cache<Digest, Entry, Bytes>>,
+    revocations: Cell<u64>,
+}
+
+/// The moment at which a look-up began, as revocations see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Began(u64);
 
 impl Remembered {
     pub(crate) fn new() -> Remembered {
-        Remembered(RefCell::new(Cache::with_weighter(EXPECTED, BYTES, Bytes)))
+        Remembered {
+            entries: RefCell::new(Cache::with_weighter(EXPECTED, BYTES, Bytes)),
+            revocations: Cell::new(0),
+        }
     }
 
-    /// The token of this digest, if it was verified with the keys that its issuer has now.
+    /// The token of this digest, if it was verified by what its issuer is now.
     pub(crate) fn get(&self, digest: &Digest, issuers: &[Arc<Issuer>]) -> Option<Arc<Genuine>> {
-        let cache = self.0.borrow();
-        let genuine = cache.get(digest)?;
-        let current = issuers.get(genuine.issuer())?.keys.generation;
-        (genuine.generation() == current).then(|| genuine.clone())
+        let entries = self.entries.borrow();
+        let Entry { genuine, until } = entries.get(digest)?;
+        let issuer = issuers.get(genuine.issuer())?;
+        let fresh = until.is_none_or(|until| Instant::now() < until);
+        (fresh && genuine.is_current(issuer)).then(|| genuine.clone())
     }
 
-    /// Remembers a token.
-    pub(crate) fn insert(&self, digest: Digest, genuine: Arc<Genuine>) {
-        self.0.borrow_mut().insert(digest, genuine);
+    /// A look-up begins, which is to be named when its result is remembered.
+    pub(crate) fn begin(&self) -> Began {
+        Began(self.revocations.get())
+    }
+
+    /// Remembers a token, unless something was revoked since its look-up began.
+    pub(crate) fn insert(
+        &self,
+        began: Began,
+        digest: Digest,
+        genuine: &Arc<Genuine>,
+        until: Option<Instant>,
+    ) {
+        let lasts = until.is_none_or(|until| Instant::now() < until);
+        if began == self.begin() && lasts {
+            self.entries.borrow_mut().insert(digest, Entry { genuine: genuine.clone(), until });
+        }
+    }
+
+    /// Forgets what a revocation covers, and returns whose entries there were.
+    pub(crate) fn forget(&self, revocation: &Revocation) -> Vec<Digest> {
+        self.revocations.set(self.revocations.get() + 1);
+        let mut entries = self.entries.borrow_mut();
+        let is_covered =
+            |(digest, entry): &(&Digest, &Entry)| revocation.covers(digest, Some(&entry.genuine));
+        let covered: Vec<_> = entries.iter().filter(is_covered).map(|(digest, _)| *digest).collect();
+        let now = Instant::now();
+        let lasts = |entry: Entry| entry.until.is_none_or(|until| now < until);
+        covered
+            .into_iter()
+            .filter(|digest| entries.remove(digest).is_some_and(|(_, entry)| lasts(entry)))
+            .collect()
     }
 }

@@ -20,6 +20,7 @@ use crate::decide::token::Digest;
 use crate::log::Sink;
 use crate::metrics;
 use crate::state::control::Control;
+use crate::state::introspect::Forget;
 use crate::state::trust::{Admitted, Trust};
 use crate::state::{Shared, Snapshot};
 use crate::trace::Tracer;
@@ -76,6 +77,12 @@ impl Worker {
     /// The snapshot of this moment.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.shared.load().clone()
+    }
+
+    /// Forgets what was revoked.
+    pub fn forget(&self, order: Forget) {
+        // Whoever asked may have gone away.
+        let _ = order.forgotten.send(self.remembered.forget(&order.revocation));
     }
 
     /// Shows that the thread is alive and closes connections to the upstream that have idled too long; called about once a second.

@@ -66,14 +66,22 @@ fn shared_audiences(issuers: &[Issuer]) -> Vec<String> {
 
 /// The configuration allows it on loopback alone.
 fn plain_http(issuers: &[Issuer]) -> Vec<String> {
+    let is_plain = |url: &str| url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"));
     let mut advice = Vec::new();
     for (index, issuer) in issuers.iter().enumerate() {
+        let introspection = issuer.introspection.as_ref().and_then(|settings| settings.endpoint.as_ref());
+        if let Some(url) = introspection.filter(|url| is_plain(url)) {
+            advice.push(format!(
+                "issuers[{index}].introspection.endpoint: tokens go to {url} without TLS: whoever gets hold of that port has them, \
+                 and says which are active; fit for development only"
+            ));
+        }
         let (key, url) = match &issuer.keys {
             KeySource::Uri(uri) => ("jwks_uri", uri),
             KeySource::Discovered => ("issuer", &issuer.issuer.value),
             KeySource::File(_) => continue,
         };
-        if url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:")) {
+        if is_plain(url) {
             advice.push(format!(
                 "issuers[{index}].{key}: keys come from {url} without TLS: whoever gets hold of that port signs tokens; \
                  fit for development only"

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use std::{fmt, io};
 
-use http::header::{ACCEPT, CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue};
 use reqwest::{Client, Response, Url, redirect};
 use rustls::{ClientConfig, RootCertStore};
@@ -23,6 +23,8 @@ pub const MAX_BODY: usize = 1024 * 1024;
 
 /// An idle connection is closed after this, so that one to a server that has moved away is not tried again.
 const POOL_IDLE: Duration = Duration::from_secs(30);
+
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A validator longer than this is not worth sending back.
 const MAX_ETAG: usize = 256;
@@ -43,6 +45,24 @@ pub struct Answer {
     /// Its `Cache-Control: max-age` (RFC 9111 §5.2.2.1). `None` also where it says 0, `no-cache` or `no-store`: many servers put
     /// that on every answer, so it tells nothing about how often keys change.
     pub max_age: Option<Duration>,
+}
+
+/// What [`Caller::post`] sends. It has no `Debug` output: it holds a token.
+pub struct Form {
+    /// The content, form-encoded.
+    pub content: String,
+    /// `Authorization`
+    pub authorization: Option<HeaderValue>,
+    /// `Accept`
+    pub accept: &'static str,
+}
+
+/// What a form was answered with, by status 200 or 204.
+pub struct Posted {
+    /// `Content-Type`
+    pub media_type: Option<String>,
+    /// The content.
+    pub body: Vec<u8>,
 }
 
 /// The content of an [`Answer`].
@@ -83,6 +103,43 @@ impl Caller {
     /// No answer in time, or one that is neither 200 nor an awaited 304, or is too large.
     pub async fn get(&self, url: &Url, etag: Option<&HeaderValue>) -> Result<Answer, CallError> {
         self.answer(url, etag).await.map_err(|cause| cause.at(url))
+    }
+
+    /// Posts a form, and a second time where the connection broke before an answer: a kept one may have been closed meanwhile, and a
+    /// form that only asks does nothing twice (RFC 9110 §9.2.2).
+    ///
+    /// # Errors
+    /// No answer in time, or one with another status than 200 and 204, or that is too large.
+    pub async fn post(&self, url: &Url, form: &Form) -> Result<Posted, CallError> {
+        self.posted(url, form).await.map_err(|cause| cause.at(url))
+    }
+
+    async fn posted(&self, url: &Url, form: &Form) -> Result<Posted, Cause> {
+        let send = || {
+            let request =
+                self.client.post(url.clone()).header(CONTENT_TYPE, FORM).header(ACCEPT, form.accept);
+            let request = match &form.authorization {
+                Some(value) => request.header(AUTHORIZATION, value),
+                None => request,
+            };
+            request.body(form.content.clone()).send()
+        };
+        let response = match send().await {
+            Err(error) if error.is_request() && !error.is_connect() && !error.is_timeout() => {
+                match Cause::from(error) {
+                    Cause::Connect(_) => send().await?,
+                    other => return Err(other),
+                }
+            }
+            answer => answer?,
+        };
+        let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media_type = media_type.map(str::to_owned);
+        match response.status().as_u16() {
+            200 | 204 => Ok(Posted { media_type, body: body(response).await? }),
+            status @ 300..=399 => Err(Cause::Redirect(status)),
+            status => Err(Cause::Status(status)),
+        }
     }
 
     async fn answer(&self, url: &Url, etag: Option<&HeaderValue>) -> Result<Answer, Cause> {

@@ -7,13 +7,14 @@ use rustls_pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 
 use super::files::{CERTIFICATES, Files, LIMIT};
+use super::introspect::Access;
 use super::snapshot::{CallMaterial, Expiry, Snapshot, next_generation};
 use super::upstream::Upstream;
 use super::{tls, trust};
 use crate::config::error::Faults;
 use crate::config::settings::{self, KeySource, Located, Settings, TrustKind, UpstreamUrl};
 use crate::decide::headers::Reserved;
-use crate::decide::issuer::{Issuer, Keys};
+use crate::decide::issuer::{Introspection, Issuer, Keys};
 use crate::decide::keys::KeySet;
 use crate::decide::token::Digest;
 
@@ -33,6 +34,7 @@ pub fn files(settings: &Settings) -> Vec<PathBuf> {
         if let KeySource::File(file) = &issuer.keys {
             named.push(file);
         }
+        named.extend(issuer.introspection.as_ref().and_then(settings::Introspection::file));
         named.extend(&issuer.ca);
         named.extend(issuer.tls.iter().flat_map(|tls| [&tls.certificate, &tls.private_key]));
     }
@@ -53,9 +55,11 @@ pub fn snapshot(settings: Arc<Settings>, previous: Option<&Snapshot>) -> Result<
     let listener = &settings.listener;
     let identity = tls::identity(&mut files, &listener.certificate, &listener.private_key);
     let trust = trust::trust(&mut files, &settings.client_certificates, previous.map(|p| &p.trust));
-    // Identity headers are remembered with each token, under the generation of its issuer's keys.
-    let same_headers =
-        previous.is_some_and(|previous| previous.settings.forward.claims == settings.forward.claims);
+    // What the upstream gets is remembered with each token, under the generation of its issuer's keys.
+    let same_headers = previous.is_some_and(|previous| {
+        let (before, now) = (&previous.settings.forward, &settings.forward);
+        before.claims == now.claims && before.authorization == now.authorization
+    });
     let mut loaded = Loaded::default();
     for issuer in &settings.issuers {
         let before = previous.and_then(|previous| Before::find(previous, issuer));
@@ -84,6 +88,7 @@ pub fn snapshot(settings: Arc<Settings>, previous: Option<&Snapshot>) -> Result<
         trust,
         issuers: loaded.issuers,
         calls: loaded.calls,
+        introspection: loaded.introspection,
         upstream,
         reserved: Arc::new(Reserved::new(&settings.forward.claims)),
         notes: loaded.notes,
@@ -102,6 +107,10 @@ pub fn issuer(settings: &settings::Issuer, set: Option<Arc<KeySet>>) -> Issuer {
         token_types: settings.token_types,
         leeway: settings.leeway.as_secs(),
         keys: Keys { generation: next_generation(), set },
+        introspection: settings
+            .introspection
+            .as_ref()
+            .map(|settings| Introspection { generation: next_generation(), ..introspection(settings) }),
     }
 }
 
@@ -135,21 +144,22 @@ struct Before<'a> {
     settings: &'a settings::Issuer,
     issuer: &'a Arc<Issuer>,
     calls: &'a Arc<CallMaterial>,
+    introspection: &'a Option<Arc<Access>>,
     key_file: Option<Digest>,
 }
 
 impl<'a> Before<'a> {
     /// The issuer of this name.
     fn find(previous: &'a Snapshot, issuer: &settings::Issuer) -> Option<Before<'a>> {
-        let Snapshot { issuers, calls, key_files, .. } = previous;
-        let all = previous.settings.issuers.iter().zip(issuers).zip(calls).zip(key_files);
-        let mut all = all.map(|(((settings, issuer), calls), key_file)| Before {
-            settings,
-            issuer,
-            calls,
-            key_file: *key_file,
-        });
-        all.find(|before| before.settings.issuer.value == issuer.issuer.value)
+        let index =
+            previous.settings.issuers.iter().position(|before| before.issuer.value == issuer.issuer.value)?;
+        Some(Before {
+            settings: previous.settings.issuers.get(index)?,
+            issuer: previous.issuers.get(index)?,
+            calls: previous.calls.get(index)?,
+            introspection: previous.introspection.get(index)?,
+            key_file: *previous.key_files.get(index)?,
+        })
     }
 }
 
@@ -158,6 +168,7 @@ impl<'a> Before<'a> {
 struct Loaded {
     issuers: Vec<Arc<Issuer>>,
     calls: Vec<Arc<CallMaterial>>,
+    introspection: Vec<Option<Arc<Access>>>,
     key_files: Vec<Option<Digest>>,
     notes: Vec<String>,
     expiries: Vec<Expiry>,
@@ -172,17 +183,24 @@ impl Loaded {
         same_headers: bool,
     ) {
         let (set, key_file) = self.keys(files, settings, before);
-        let unchanged = before.map(|before| before.issuer).filter(|issuer| {
+        let alike = before.map(|before| before.issuer).filter(|i| same_headers && same_policy(i, settings));
+        let unchanged = alike.filter(|issuer| {
             let same_set = match (&issuer.keys.set, &set) {
                 (Some(old), Some(new)) => Arc::ptr_eq(old, new),
                 (None, None) => true,
                 _ => false,
             };
-            same_headers && same_set && same_policy(issuer, settings)
+            same_set
         });
         self.issuers.push(match unchanged {
             Some(issuer) => Arc::clone(issuer),
-            None => Arc::new(issuer(settings, set)),
+            None => {
+                let mut issuer = issuer(settings, set);
+                if let Some(alike) = alike {
+                    issuer.introspection.clone_from(&alike.introspection);
+                }
+                Arc::new(issuer)
+            }
         });
         self.key_files.push(key_file);
         let material = self.call_material(files, settings);
@@ -190,6 +208,14 @@ impl Loaded {
             Some(before) if **before.calls == material => Arc::clone(before.calls),
             _ => Arc::new(material),
         });
+        let access = settings
+            .introspection
+            .as_ref()
+            .and_then(|introspection| Access::load(files, &settings.issuer.value, introspection));
+        self.introspection.push(access.map(|access| match before.and_then(|b| b.introspection.as_ref()) {
+            Some(before) if **before == access => Arc::clone(before),
+            _ => Arc::new(access),
+        }));
     }
 
     /// The keys to begin with, and the digest of the file that they are from.
@@ -259,4 +285,22 @@ fn same_policy(before: &Issuer, now: &settings::Issuer) -> bool {
         && before.algorithms == now.algorithms
         && before.token_types == now.token_types
         && before.leeway == now.leeway.as_secs()
+        && match (&before.introspection, &now.introspection) {
+            (None, None) => true,
+            (Some(before), Some(now)) => {
+                introspection(now) == Introspection { generation: 0, ..before.clone() }
+            }
+            _ => false,
+        }
+}
+
+/// How answers are judged, but for the generation.
+fn introspection(settings: &settings::Introspection) -> Introspection {
+    Introspection {
+        always: settings.always,
+        answer: settings.answer,
+        client_id: settings.client_id.clone(),
+        require_audience: settings.require_audience,
+        generation: 0,
+    }
 }

@@ -9,6 +9,7 @@ mod files;
 mod fixture;
 #[cfg(test)]
 mod folder;
+pub mod introspect;
 mod keys;
 pub mod load;
 pub mod named;

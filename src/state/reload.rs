@@ -14,7 +14,7 @@ use super::files::{self, CRL_LIMIT};
 use super::snapshot::Snapshot;
 use super::{load, named};
 use crate::config::error::Faults;
-use crate::config::settings::Settings;
+use crate::config::settings::{Located, Settings};
 use crate::decide::token::Digest;
 
 #[cfg(test)]
@@ -113,8 +113,14 @@ fn keep_until_restart(settings: &mut Settings, current: &Settings) -> Vec<String
     keep("listener.address", listener.address.value.to_string(), before.address.value.to_string());
     keep("listener.workers", listener.workers.to_string(), before.workers.to_string());
     keep("admin.address", admin.address.value.to_string(), current.admin.address.value.to_string());
+    keep("admin.control", shown(&admin.control), shown(&current.admin.control));
     listener.address.value = before.address.value;
     listener.workers = before.workers;
     admin.address.value = current.admin.address.value;
+    admin.control.clone_from(&current.admin.control);
     notes
+}
+
+fn shown(socket: &Option<Located<PathBuf>>) -> String {
+    socket.as_ref().map_or("none".to_owned(), |path| format!("unix:{}", path.value.display()))
 }

@@ -8,7 +8,9 @@ use arc_swap::ArcSwap;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tokio::sync::watch;
 
+use super::introspect::Access;
 use super::trust::Trust;
 use super::upstream::Upstream;
 use crate::config::settings::{Located, Settings};
@@ -29,6 +31,8 @@ pub struct Snapshot {
     pub issuers: Vec<Arc<Issuer>>,
     /// For each issuer what a call to it needs; the same `Arc` as long as nothing of it changes.
     pub calls: Vec<Arc<CallMaterial>>,
+    /// For each issuer what introspecting there needs; the same `Arc` as long as nothing of it changes.
+    pub introspection: Vec<Option<Arc<Access>>>,
     /// Where requests go; the same `Arc` as long as nothing of it changes.
     pub upstream: Arc<Upstream>,
     /// Header names that clients may not send on.
@@ -133,12 +137,13 @@ pub fn next_generation() -> u64 {
 /// Where the newest snapshot is found.
 pub struct Shared {
     current: ArcSwap<Snapshot>,
+    replaced: watch::Sender<()>,
 }
 
 impl Shared {
     /// Starts with this snapshot.
     pub fn new(snapshot: Snapshot) -> Shared {
-        Shared { current: ArcSwap::from_pointee(snapshot) }
+        Shared { current: ArcSwap::from_pointee(snapshot), replaced: watch::Sender::new(()) }
     }
 
     /// The snapshot of this moment.
@@ -146,8 +151,14 @@ impl Shared {
         self.current.load()
     }
 
+    /// Tells of every replacement.
+    pub(super) fn replaced(&self) -> watch::Receiver<()> {
+        self.replaced.subscribe()
+    }
+
     /// Replaces it; only the control thread calls this.
     pub(super) fn publish(&self, snapshot: Snapshot) {
         self.current.store(Arc::new(snapshot));
+        self.replaced.send_replace(());
     }
 }

@@ -65,6 +65,8 @@ function certificateKeySet(certificatePem) {
 
 const machine = { grant_types: ['client_credentials'], response_types: [], redirect_uris: [], scope: SCOPES };
 
+const introspecting = { ...machine, grant_types: [], introspection_signed_response_alg: 'ES256' };
+
 const clients = () => [
   {
     ...machine,
@@ -81,8 +83,27 @@ const clients = () => [
     tls_client_certificate_bound_access_tokens: true,
   },
   { ...machine, client_id: 'unbound-client', client_secret: 'unbound-client-secret' },
-  // The resource server's own account, for introspection (RFC 7662 §2.1).
-  { ...machine, client_id: 'resource-server', client_secret: 'resource-server-secret', grant_types: [] },
+  // The resource server's own accounts, for introspection (RFC 7662 §2.1): one a way of authenticating. Each is answered with a signed
+  // answer (RFC 9701) where it asks for one.
+  { ...introspecting, client_id: 'resource-server', client_secret: 'resource-server-secret' },
+  {
+    ...introspecting,
+    client_id: 'resource-server-post',
+    client_secret: 'resource-server-secret',
+    token_endpoint_auth_method: 'client_secret_post',
+  },
+  {
+    ...introspecting,
+    client_id: 'resource-server-jwt',
+    token_endpoint_auth_method: 'private_key_jwt',
+    jwks: { keys: [{ ...new X509Certificate(pem('self-signed')).publicKey.export({ format: 'jwk' }), kid: 'resource-server' }] },
+  },
+  {
+    ...introspecting,
+    client_id: 'resource-server-tls',
+    token_endpoint_auth_method: 'tls_client_auth',
+    tls_client_auth_san_dns: 'client-b.example.test',
+  },
 ];
 
 const tls = {
@@ -105,11 +126,18 @@ const configuration = {
   scopes: SCOPES.split(' '),
   cookies: { keys: [randomBytes(32).toString('hex')] },
   enabledJWA: { idTokenSigningAlgValues: ALGORITHMS },
-  clientAuthMethods: ['client_secret_basic', 'tls_client_auth', 'self_signed_tls_client_auth'],
+  clientAuthMethods: [
+    'client_secret_basic',
+    'client_secret_post',
+    'private_key_jwt',
+    'tls_client_auth',
+    'self_signed_tls_client_auth',
+  ],
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
     introspection: { enabled: true },
+    jwtIntrospection: { enabled: true },
     revocation: { enabled: true },
     mTLS: {
       enabled: true,

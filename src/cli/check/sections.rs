@@ -8,8 +8,8 @@ use rustls_pki_types::UnixTime;
 
 use super::{Section, certificate};
 use crate::config::settings::{
-    Forward, ForwardAuthorization, Issuer, KeySource, Level, Limits, Listener, LogFormat, Mode, Settings,
-    Stream, TrustKind, Upstream, UpstreamUrl,
+    ClientAuth, Forward, ForwardAuthorization, Introspection, Issuer, KeySource, Level, Limits, Listener,
+    LogFormat, Mode, Settings, Stream, TrustKind, Upstream, UpstreamUrl,
 };
 use crate::config::{show_size, show_time};
 use crate::decide::binding::Require;
@@ -101,7 +101,26 @@ fn issuer((issuer, policy): (&Issuer, &Arc<Policy>)) -> Section {
         let name = chain.first().map(certificate::subject).unwrap_or_default();
         section = section.row("tls", format!("{}, {name}", tls.certificate.value.display()));
     }
+    match &issuer.introspection {
+        Some(settings) => introspection(section, settings),
+        None => section.row("introspection", "none: only JWTs are accepted"),
+    }
+}
+
+fn introspection(section: Section, settings: &Introspection) -> Section {
+    let endpoint = settings.endpoint.as_deref().unwrap_or("discovered");
+    let which = if settings.always { "every token" } else { "opaque tokens" };
+    let how = match &settings.client_auth {
+        ClientAuth::SecretBasic(_) => "client_secret_basic",
+        ClientAuth::SecretPost(_) => "client_secret_post",
+        ClientAuth::PrivateKeyJwt { .. } => "private_key_jwt",
+        ClientAuth::Tls => "tls_client_auth",
+    };
+    let form = settings.answer.media_type();
+    let (ttl, negative) = (show_time(settings.cache_ttl), show_time(settings.negative_ttl));
     section
+        .row("introspection", format!("{endpoint}, for {which}, as {} by {how}", settings.client_id))
+        .row("answers", format!("{form}; active ones serve {ttl}, others {negative}"))
 }
 
 fn token_types(types: TokenTypes) -> String {
@@ -157,6 +176,7 @@ fn forward(forward: &Forward) -> Section {
     let authorization = match forward.authorization {
         ForwardAuthorization::Keep => "keep",
         ForwardAuthorization::Remove => "remove",
+        ForwardAuthorization::Phantom => "phantom: JWTs alone",
     };
     let mut section = Section::new("forward").row("authorization", authorization).row("client_cert", "none");
     for (header, claim) in forward.claims.entries() {
@@ -206,7 +226,11 @@ fn log(settings: &Settings) -> Section {
 
 fn admin(settings: &Settings) -> Section {
     let address = settings.admin.address.value;
-    Section::new("admin").row("address", format!("{address}: /livez, /readyz, /metrics"))
+    let section = Section::new("admin").row("address", format!("{address}: /livez, /readyz, /metrics"));
+    match &settings.admin.control {
+        Some(socket) => section.row("control", format!("unix:{}: POST /revocations", socket.value.display())),
+        None => section,
+    }
 }
 
 /// Every file once, with the date at which it runs out, if it does.

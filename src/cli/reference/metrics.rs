@@ -25,6 +25,7 @@ pub(super) fn page() -> Result<String, CliError> {
 fn sample() -> Registry {
     let registry = Registry::new(vec![Arc::default()], Counter::default());
     registry.issuer("issuer");
+    registry.introspections().announce("issuer");
     let file = || vec![FileTime { file: "file".to_owned(), seconds: 0 }];
     registry.certificates(file());
     registry.crls(file());

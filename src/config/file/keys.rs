@@ -1,7 +1,7 @@
 //! The table of all keys of `config.toml`: their names, what they may hold, and their defaults.
 //!
 //! What an unknown key is compared with, what a fault says is allowed, and what a key left out means all come from here. To
-//! lift a key that was kept for later, take its `later()` away, or move its word from the refused words to the allowed ones.
+//! lift a word that was kept for later, move it from the refused words to the allowed ones.
 
 use std::time::Duration;
 
@@ -32,7 +32,6 @@ pub(super) const ROOT: Section = Section {
     name: "",
     doc: "",
     form: Form::Required,
-    later: false,
     keys: &[],
     sections: &[
         LISTENER,
@@ -52,7 +51,6 @@ const LISTENER: Section = Section {
     name: "listener",
     doc: "the socket that clients connect to",
     form: Form::Required,
-    later: false,
     keys: &[
         Key::new("address", One(Text::Address), "where the proxy listens").required(),
         Key::new("certificate", FILE, "PEM chain of the server, leaf first").required(),
@@ -69,7 +67,6 @@ const CLIENT_CERTIFICATES: Section = Section {
     name: "client_certificates",
     doc: "who may connect: the certificates of clients and their revocation",
     form: Form::Required,
-    later: false,
     keys: &[
         Key::new("mode", word(&["required", "optional"], &[]),
             "required: no certificate, no handshake; optional: a connection without one is admitted, and each request decides")
@@ -96,7 +93,6 @@ const ISSUERS: Section = Section {
     name: "issuers",
     doc: "an authorization server whose tokens are accepted; a token is matched by its iss",
     form: Form::OneOrMore,
-    later: false,
     keys: &[
         Key::new("issuer", One(Text::Issuer), "compared exactly with a token's iss").required(),
         Key::new("audiences", List(Text::Any, 1), "one of them must be in a token's aud").required(),
@@ -133,7 +129,6 @@ const ISSUER_TLS: Section = Section {
     name: "tls",
     doc: "the client certificate of every call to this issuer",
     form: Form::Optional,
-    later: false,
     keys: &[
         Key::new("certificate", FILE, "PEM chain of the client certificate, leaf first").required(),
         Key::new("private_key", FILE, "its private key").required(),
@@ -145,12 +140,11 @@ const INTROSPECTION: Section = Section {
     name: "introspection",
     doc: "opaque tokens: the issuer is asked about each (RFC 7662)",
     form: Form::Optional,
-    later: true,
     keys: &[
         Key::new("endpoint", One(Text::Url),
             "where tokens are introspected; left out: discovered, from mtls_endpoint_aliases first when [issuers.tls] is given (RFC 8705 §5)"),
         Key::new("always", Flag, "JWTs of this issuer are introspected too, after their own verification").default("false"),
-        Key::new("client_id", One(Text::Any), "Boundgate's name at the issuer"),
+        Key::new("client_id", One(Text::Any), "Boundgate's name at the issuer").required(),
         Key::new("client_secret", One(Text::Secret), "the secret of that name, better as \"${VARIABLE}\" than as it is"),
         Key::new("client_secret_file", FILE,
             "a file with the secret, instead of client_secret; one trailing newline does not count"),
@@ -182,7 +176,6 @@ const BINDING: Section = Section {
     name: "binding",
     doc: "how a token must be bound to its client",
     form: Form::Defaulted,
-    later: false,
     keys: &[
         Key::new("require", word(&["always", "if-bound"], &[]),
             "always: an unbound token is refused; if-bound: it is accepted, and only a bound one is checked")
@@ -198,7 +191,6 @@ const ROUTES: Section = Section {
     name: "routes",
     doc: "a rule for some requests; the first that matches holds, and without one a bound token is needed",
     form: Form::Any,
-    later: false,
     keys: &[
         Key::new("path", One(Text::RoutePath),
             "an exact path, or a prefix that ends in /*: what begins with \"/public/\", not \"/public\"")
@@ -219,7 +211,6 @@ const UPSTREAM: Section = Section {
     name: "upstream",
     doc: "the API",
     form: Form::Required,
-    later: false,
     keys: &[
         Key::new("url", One(Text::Upstream), "where requests go").required(),
         Key::new("ca", FILE, "https: PEM certificates that the API's chain must lead to; left out: the system's"),
@@ -235,10 +226,10 @@ const FORWARD: Section = Section {
     name: "forward",
     doc: "what the API gets to know",
     form: Form::Defaulted,
-    later: false,
     keys: &[
-        Key::new("authorization", word(&["keep", "remove"], &[("phantom", NOT_YET)]),
-            "keep: the header goes on as it came; remove: it is taken off, on public routes too")
+        Key::new("authorization", word(&["keep", "remove", "phantom"], &[]),
+            "keep: the header goes on as it came; remove: it is taken off, on public routes too; \
+             phantom: Bearer and the JWT that introspection answered, a JWT as it came, nothing on public routes")
             .default("keep"),
         Key::new("client_cert", word(&["none", "rfc9440", "xfcc"], &[]),
             "the client's certificate as a header: none, rfc9440 (Client-Cert, Client-Cert-Chain) or xfcc (X-Forwarded-Client-Cert); on public routes none")
@@ -251,7 +242,6 @@ const CLAIMS: Section = Section {
     name: "claims",
     doc: "request header = claim: a literal top-level name first, else a path with dots",
     form: Form::Free,
-    later: false,
     keys: &[],
     sections: &[],
 };
@@ -260,7 +250,6 @@ const LIMITS: Section = Section {
     name: "limits",
     doc: "what one client, or all of them, may use up",
     form: Form::Defaulted,
-    later: false,
     keys: &[
         Key::new("request_head", One(Text::Size(4 * KIB, MIB)),
             "size of a request's head; above it, or with more than 100 fields: 431")
@@ -293,7 +282,6 @@ const LOG: Section = Section {
     name: "log",
     doc: "standard output",
     form: Form::Defaulted,
-    later: false,
     keys: &[
         Key::new("format", word(&["json", "text"], &[]), "json: an object a line; text: a line for people").default("json"),
         Key::new("level", word(&["error", "warn", "info", "debug", "trace"], &[]),
@@ -307,12 +295,11 @@ const ADMIN: Section = Section {
     name: "admin",
     doc: "the read-only port for probes and metrics",
     form: Form::Defaulted,
-    later: false,
     keys: &[
         Key::new("address", One(Text::Address),
             "where /livez, /readyz and /metrics are answered; never the port of clients")
             .default("127.0.0.1:9901"),
-        Key::new("control", One(Text::Any), "the Unix socket of POST /revocations, mode 0600; left out: none").later(),
+        Key::new("control", One(Text::Socket), "the Unix socket of POST /revocations, mode 0600; left out: none"),
     ],
     sections: &[],
 };

@@ -36,6 +36,8 @@ pub(super) enum Text {
     Address,
     /// A file, relative to the configuration's folder.
     File,
+    /// A unix socket, as `unix:` and its path, relative to the configuration's folder.
+    Socket,
     /// A time in these bounds.
     Time(Duration, Duration),
     /// A size in these bounds.
@@ -71,13 +73,13 @@ pub(super) enum Value {
     Text(String),
     Address(SocketAddr),
     File(PathBuf),
+    Socket(PathBuf),
     Time(Duration),
     /// Bytes; `None` for `"none"`.
     Size(Option<u64>),
     Upstream(UpstreamUrl),
     Number(u64),
-    // Only keys of a later version are flags so far.
-    Flag,
+    Flag(bool),
     List(Vec<Located<Value>>),
 }
 
@@ -98,6 +100,12 @@ impl Text {
                 Err(Some("it names a file and cannot hold the content".to_owned()))
             }
             Text::File => Ok(Value::File(folder.join(text))),
+            Text::Socket => match text.strip_prefix("unix:") {
+                Some(path) if !path.is_empty() && !path.contains(char::is_control) => {
+                    Ok(Value::Socket(folder.join(path)))
+                }
+                _ => Err(None),
+            },
             Text::Time(from, to) => {
                 let time = quantity::time(text).filter(|time| (from..=to).contains(time));
                 time.map(Value::Time).ok_or(None)
@@ -207,6 +215,7 @@ impl fmt::Display for Text {
             Text::TokenType => write!(f, "\"at+jwt\" or \"JWT\""),
             Text::Address => write!(f, "an IP address with a port, as \"127.0.0.1:8443\" or \"[::]:8443\""),
             Text::File => write!(f, "the name of a file"),
+            Text::Socket => write!(f, "a unix socket, as \"unix:/run/boundgate.sock\""),
             Text::Time(from, to) => write!(f, "a time from \"{}\" to \"{}\"", time(*from), time(*to)),
             Text::Size(from, to) => write!(f, "a size from \"{}\" to \"{}\"", size(*from), size(*to)),
             Text::SizeOrNone(from, to) => {

@@ -47,27 +47,22 @@ fn add(section: &Section, outer: &str, entries: &mut Vec<SectionEntry>) {
         Form::Any => "Any number of times.",
         Form::Free => "May be left out. Its keys are your own.",
     };
-    let about = format!("{} {form}{}", sentence(section.doc), not_yet(section.later));
-    let keys = section.keys.iter().map(|key| entry(key, section.later)).collect();
+    let about = format!("{} {form}", sentence(section.doc));
+    let keys = section.keys.iter().map(entry).collect();
     entries.push(SectionEntry { heading, about, keys });
     for inner in section.sections {
         add(inner, &path, entries);
     }
 }
 
-fn entry(key: &Key, later: bool) -> KeyEntry {
+fn entry(key: &Key) -> KeyEntry {
     let default = match key.absent {
         Absent::None => Err("none"),
         Absent::Fault => Err("required"),
         Absent::Default(value) if key.kind.is_text() => Ok(format!("\"{value}\"")),
         Absent::Default(value) => Ok(value.to_owned()),
     };
-    let about = format!("{}{}", sentence(key.doc), not_yet(key.later && !later));
-    KeyEntry { name: key.name, allowed: key.kind.to_string(), default, about }
-}
-
-fn not_yet(later: bool) -> &'static str {
-    if later { " Not supported yet by this version: it is refused." } else { "" }
+    KeyEntry { name: key.name, allowed: key.kind.to_string(), default, about: sentence(key.doc) }
 }
 
 /// With a capital and a full stop; the names of values and protocols keep their spelling.

@@ -9,8 +9,6 @@ pub(super) struct Section {
     /// What it is about.
     pub(super) doc: &'static str,
     pub(super) form: Form,
-    /// Described by the interface, refused by this version.
-    pub(super) later: bool,
     pub(super) keys: &'static [Key],
     pub(super) sections: &'static [Section],
 }
@@ -45,8 +43,6 @@ pub(super) struct Key {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
     pub(super) absent: Absent,
-    /// Described by the interface, refused by this version.
-    pub(super) later: bool,
     /// What it is and what its values mean; a sentence without its capital and its full stop.
     pub(super) doc: &'static str,
 }
@@ -65,7 +61,7 @@ pub(super) enum Absent {
 impl Key {
     /// A key that may be left out and then has no value.
     pub(super) const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Key {
-        Key { name, kind, absent: Absent::None, later: false, doc }
+        Key { name, kind, absent: Absent::None, doc }
     }
 
     /// It must be there.
@@ -76,11 +72,6 @@ impl Key {
     /// It has this value when left out.
     pub(super) const fn default(self, value: &'static str) -> Key {
         Key { absent: Absent::Default(value), ..self }
-    }
-
-    /// It is known and refused.
-    pub(super) const fn later(self) -> Key {
-        Key { later: true, ..self }
     }
 }
 

@@ -84,6 +84,13 @@ impl Values {
         self.list(key, file)
     }
 
+    pub(in crate::config) fn socket(&self, key: &str) -> Option<Located<PathBuf>> {
+        located(self.keys.get(key)?, |value| match value {
+            Value::Socket(path) => Some(path.clone()),
+            _ => None,
+        })
+    }
+
     pub(in crate::config) fn address(&self, key: &str) -> Option<Located<SocketAddr>> {
         located(self.keys.get(key)?, |value| match value {
             Value::Address(address) => Some(*address),
@@ -109,6 +116,13 @@ impl Values {
     pub(in crate::config) fn number(&self, key: &str) -> Option<usize> {
         match self.keys.get(key)?.value {
             Value::Number(number) => usize::try_from(number).ok(),
+            _ => None,
+        }
+    }
+
+    pub(in crate::config) fn flag(&self, key: &str) -> Option<bool> {
+        match self.keys.get(key)?.value {
+            Value::Flag(flag) => Some(flag),
             _ => None,
         }
     }

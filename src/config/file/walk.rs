@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeArray, DeString, DeTable, DeValue};
 
-use super::super::error::{NOT_YET, Report};
+use super::super::error::Report;
 use super::super::settings::{At, Located};
 use super::keys::ROOT;
 use super::kind::{Kind, Text, Value, did_you_mean};
@@ -101,9 +101,6 @@ impl Walk<'_> {
             return self.absent_section(rule, outer);
         };
         let at = self.place(outer, rule.name, found.span().start);
-        if rule.later {
-            self.report.fault(&at, "this section", "nothing", Some(NOT_YET.to_owned()));
-        }
         match found.get_ref() {
             DeValue::Table(table) if !rule.form.repeated() => vec![self.section(rule, at, table)],
             DeValue::Array(items) if rule.form.repeated() && !items.is_empty() => {
@@ -174,17 +171,7 @@ impl Walk<'_> {
     ) -> Option<Located<Value>> {
         if let Some(found) = found {
             let at = self.place(outer, key.name, found.span().start);
-            let value = self.value(key.kind, at, found.get_ref())?;
-            if key.later {
-                self.report.fault(
-                    &value.at,
-                    show(key.kind, found.get_ref()),
-                    "nothing",
-                    Some(NOT_YET.to_owned()),
-                );
-                return None;
-            }
-            return Some(value);
+            return self.value(key.kind, at, found.get_ref());
         }
         let at = At { key: join(&outer.key, key.name), ..At::default() };
         match key.absent {
@@ -223,7 +210,7 @@ impl Walk<'_> {
                     return Some(Located { value: Value::Number(number), at });
                 }
             }
-            (Kind::Flag, DeValue::Boolean(_)) => return Some(Located { value: Value::Flag, at }),
+            (Kind::Flag, DeValue::Boolean(flag)) => return Some(Located { value: Value::Flag(*flag), at }),
             _ => {}
         }
         self.report.fault(&at, show(kind, found), kind.to_string(), None);

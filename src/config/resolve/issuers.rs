@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::super::error::Report;
 use super::super::file::Values;
 use super::super::settings::{Identity, Issuer, KeySource};
+use super::introspection;
 use crate::decide::issuer::{Algorithm, TokenTypes};
 
 /// Every issuer; a token's `iss` must lead to one of them, so that no two have the same name.
@@ -28,6 +29,9 @@ pub(super) fn issuers(sections: &[Values], report: &mut Report) -> Option<Vec<Is
 
 fn one(values: &Values, report: &mut Report) -> Option<Issuer> {
     let keys = key_source(values, report);
+    let introspection = values
+        .section("introspection")
+        .map(|section| introspection::introspection(section, values.section("tls").is_some(), report));
     let algorithms = values.texts("algorithms")?;
     let types = values.texts("token_types")?;
     Some(Issuer {
@@ -48,6 +52,10 @@ fn one(values: &Values, report: &mut Report) -> Option<Issuer> {
                 certificate: tls.file("certificate")?,
                 private_key: tls.file("private_key")?,
             }),
+            None => None,
+        },
+        introspection: match introspection {
+            Some(introspection) => Some(introspection?),
             None => None,
         },
     })

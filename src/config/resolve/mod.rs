@@ -1,5 +1,6 @@
 //! From `config.toml` as written to [`Settings`]: the rules between keys, and runtime types. Gathers all faults.
 
+mod introspection;
 mod issuers;
 mod routes;
 
@@ -43,8 +44,15 @@ pub fn named_files(file: &Path) -> Vec<NamedFiles> {
     let Ok(text) = fs::read_to_string(file) else { return Vec::new() };
     let folder = file.parent().unwrap_or(Path::new(""));
     let values = file::read(&text, folder, &|name| std::env::var(name).ok(), &mut Report::new(file));
-    let unused = |section: &Values| section.text("trust").is_some_and(|trust| trust.value == "any");
-    values.all_sections().into_iter().filter(|section| !unused(section)).map(Values::named_files).collect()
+    let used = |section: &Values, key: &str| match (section.text("trust"), section.text("client_auth"), key) {
+        (Some(trust), _, _) => trust.value != "any",
+        (_, Some(auth), "signing_key") => auth.value == "private_key_jwt",
+        (_, Some(auth), "client_secret_file") => auth.value.starts_with("client_secret"),
+        _ => true,
+    };
+    let files =
+        |section: &Values| section.named_files().into_iter().filter(|(key, _)| used(section, key)).collect();
+    values.all_sections().into_iter().map(files).collect()
 }
 
 /// The same for a text that was read from `file`.
@@ -69,6 +77,10 @@ fn settings(file: &Path, values: &Values, report: &mut Report) -> Option<Setting
     let limits = values.section("limits").and_then(limits);
     let log = values.section("log").and_then(log);
     let admin = values.section("admin").and_then(admin);
+    if let (Some(issuers), Some(forward)) = (&issuers, &forward) {
+        let at = values.section("forward").and_then(|s| s.text("authorization")).map(|word| word.at);
+        introspection::phantom_needs_jwts(forward, &at.unwrap_or_default(), issuers, report);
+    }
     if let (Some(listener), Some(admin)) = (&listener, &admin) {
         never_on_the_public_port(&admin.address, &listener.address, report);
     }
@@ -143,7 +155,11 @@ fn upstream(values: &Values) -> Option<Upstream> {
 }
 
 fn forward(values: &Values, report: &mut Report) -> Option<Forward> {
-    let words = [("keep", ForwardAuthorization::Keep), ("remove", ForwardAuthorization::Remove)];
+    let words = [
+        ("keep", ForwardAuthorization::Keep),
+        ("remove", ForwardAuthorization::Remove),
+        ("phantom", ForwardAuthorization::Phantom),
+    ];
     let forms = [
         ("none", ClientCertForm::None),
         ("rfc9440", ClientCertForm::Rfc9440),
@@ -186,7 +202,7 @@ fn log(values: &Values) -> Option<Log> {
 }
 
 fn admin(values: &Values) -> Option<Admin> {
-    Some(Admin { address: values.address("address")? })
+    Some(Admin { address: values.address("address")?, control: values.socket("control") })
 }
 
 /// Two sockets cannot share a port where one of them takes every address; and metrics are not for clients.

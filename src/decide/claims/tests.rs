@@ -22,7 +22,7 @@ fn claims_are_read_as_they_stand() {
     let claims = read(claims()).unwrap();
     assert_eq!((claims.exp, claims.nbf, claims.iat), (Some(NOW + 300), Some(NOW - 10), Some(NOW - 10)));
     assert_eq!(claims.audiences, ["https://api.example.com"]);
-    assert_eq!(claims.scope, "read write");
+    assert_eq!(claims.scope.as_deref(), Some("read write"));
     assert_eq!(claims.subject.as_deref(), Some("alice"));
     assert_eq!(claims.client_id.as_deref(), Some("client-1"));
     assert_ne!(claims.confirmation, Confirmation::Absent);
@@ -34,7 +34,7 @@ fn exp_is_required_and_the_rest_is_not() {
     assert_eq!(read(json!({})).err(), Some(Reason::ClaimsInvalid));
     let claims = read(json!({"exp": 1})).unwrap();
     assert_eq!((claims.exp, claims.nbf, claims.iat), (Some(1), None, None));
-    assert!(claims.audiences.is_empty() && claims.scope.is_empty());
+    assert!(claims.audiences.is_empty() && claims.scope.is_none());
     assert_eq!((claims.subject, claims.client_id), (None, None));
     assert_eq!(claims.confirmation, Confirmation::Absent);
 }
@@ -70,7 +70,7 @@ fn aud_is_a_string_or_strings() {
 #[test]
 fn scopes_come_as_words_or_as_a_list() {
     // RFC 9068 §2.2.3, RFC 6749 §3.3
-    let scope = |claims: Value| read(claims).map(|claims| claims.scope);
+    let scope = |claims: Value| read(claims).map(|claims| claims.scope.unwrap_or_default());
     assert_eq!(scope(json!({"exp": 1, "scope": "a b"})), Ok("a b".to_owned()));
     assert_eq!(scope(json!({"exp": 1, "scope": ["a", "b"]})), Ok("a b".to_owned()));
     assert_eq!(scope(json!({"exp": 1, "scp": "a b"})), Ok("a b".to_owned()));

@@ -31,7 +31,14 @@ async fn admin(workers: Vec<Arc<Worker>>) -> Admin {
 
 fn issuer(state: Usability) -> IssuerStatus {
     let error = (state != Usability::Usable).then(|| "connection refused".to_owned());
-    IssuerStatus { issuer: "https://as.example.com".into(), state, keys: 2, error, fetched_at: None }
+    IssuerStatus {
+        issuer: "https://as.example.com".into(),
+        state,
+        introspection: None,
+        keys: 2,
+        error,
+        fetched_at: None,
+    }
 }
 
 impl Admin {

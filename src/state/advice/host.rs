@@ -9,7 +9,7 @@ use http::Uri;
 use rustls_pki_types::ServerName;
 use webpki::EndEntityCert;
 
-use crate::config::settings::{Listener, Settings};
+use crate::config::settings::{Introspection, Listener, Settings};
 use crate::state::files::Files;
 use crate::state::load;
 
@@ -36,8 +36,10 @@ fn writable(settings: &Settings) -> Vec<String> {
 fn readable(settings: &Settings) -> Vec<String> {
     let calls = settings.issuers.iter().filter_map(|issuer| issuer.tls.as_ref());
     let keys = calls.map(|tls| &tls.private_key).chain([&settings.listener.private_key]);
+    let introspections = settings.issuers.iter().filter_map(|issuer| issuer.introspection.as_ref());
+    let keys = keys.chain(introspections.filter_map(Introspection::file));
     let found = with_mode(keys.map(|file| &file.value), EVERYBODY_READS);
-    found.map(|file| format!("{file}: everybody on this host can read this private key")).collect()
+    found.map(|file| format!("{file}: everybody on this host can read this secret")).collect()
 }
 
 /// Those files of which the mode has one of these bits, each once and with its mode.

@@ -150,7 +150,7 @@ fn a_file_that_others_can_write_and_a_key_that_everybody_can_read_are_told() {
         [
             said("ca.crl", "0660", "others than its owner can write to it"),
             said("config.toml", "0602", "others than its owner can write to it"),
-            said("call.key", "0644", "everybody on this host can read this private key"),
+            said("call.key", "0644", "everybody on this host can read this secret"),
         ]
     );
 }

@@ -1,7 +1,5 @@
 //! The state of the control loop, and what each event does to it. Nothing here waits.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +11,7 @@ use super::{Tools, Trigger, can_be_newer};
 use crate::decide::issuer::{Issuer, Keys};
 use crate::decide::keys::KeySet;
 use crate::state::calls::CallError;
-use crate::state::keys::{Fetched, IssuerKeys, Order, Source, Work, abnormal};
+use crate::state::keys::{Fetched, IssuerKeys, Order, Source, Work, abnormal, chance};
 use crate::state::snapshot::{Shared, Snapshot, next_generation};
 use crate::state::status::{IssuerStatus, Usability};
 
@@ -140,6 +138,7 @@ impl Desk {
                 None => IssuerStatus {
                     issuer: Arc::clone(&issuer.name),
                     state: if keys.is_some() { Usability::Usable } else { Usability::NotYet },
+                    introspection: None,
                     keys: keys.unwrap_or(0),
                     error: None,
                     fetched_at: None,
@@ -152,10 +151,4 @@ impl Desk {
 
 fn start(fetches: &mut JoinSet<Outcome>, keys: &mut IssuerKeys, order: Order) {
     keys.started(fetches.spawn(order.carry_out()).id());
-}
-
-/// A number in 0..1 for spreading calls in time; nothing secret depends on it.
-fn chance() -> f64 {
-    let bits = RandomState::new().hash_one(()) >> 11;
-    bits as f64 / (1_u64 << 53) as f64
 }

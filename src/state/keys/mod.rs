@@ -2,8 +2,10 @@
 //! what came of it.
 
 mod fetch;
-mod schedule;
+pub(in crate::state) mod schedule;
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -265,6 +267,7 @@ impl IssuerKeys {
                 false if self.held.is_some() => Usability::Stale,
                 false => Usability::NotYet,
             },
+            introspection: None,
             keys,
             error: self.outage.as_ref().map(|outage| outage.error.to_string()),
             fetched_at: self.fetched_at,
@@ -275,4 +278,10 @@ impl IssuerKeys {
 /// The error of a fetch whose task ended without an answer.
 pub(crate) fn abnormal() -> CallError {
     Cause::Invalid("the fetch ended abnormally".into()).nowhere()
+}
+
+/// A number in 0..1 for spreading calls in time; nothing secret depends on it.
+pub(crate) fn chance() -> f64 {
+    let bits = RandomState::new().hash_one(()) >> 11;
+    bits as f64 / (1_u64 << 53) as f64
 }

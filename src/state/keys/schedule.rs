@@ -27,7 +27,7 @@ const RETRY_SPREAD: f64 = 0.5;
 /// one that failed; and whenever a request demands one within the limit. There is never more than one. Keys become stale when
 /// they were due but could not be fetched, and serve `jwks_max_stale` longer (as RFC 9111 §5.2.1.2 uses the word).
 #[derive(Debug)]
-pub(super) struct Schedule {
+pub(in crate::state) struct Schedule {
     refresh: Duration,
     max_stale: Duration,
     limit: Limit,
@@ -40,7 +40,7 @@ pub(super) struct Schedule {
 
 /// What is to be done now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(in crate::state) enum Step {
     /// Start a fetch.
     Fetch,
     /// Stop using the keys.
@@ -51,7 +51,7 @@ pub(super) enum Step {
 
 /// What a request that needs newer keys gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Demand {
+pub(in crate::state) enum Demand {
     /// A fetch of its own: start it.
     Start,
     /// The fetch that is running.
@@ -62,7 +62,12 @@ pub(super) enum Demand {
 
 impl Schedule {
     /// A first fetch is due at once. `serving`: keys are in use already, which an earlier configuration had fetched.
-    pub(super) fn new(refresh: Duration, max_stale: Duration, serving: bool, now: Instant) -> Schedule {
+    pub(in crate::state) fn new(
+        refresh: Duration,
+        max_stale: Duration,
+        serving: bool,
+        now: Instant,
+    ) -> Schedule {
         Schedule {
             refresh: refresh.clamp(SHORTEST, LONGEST),
             max_stale: max_stale.min(LONGEST),
@@ -75,7 +80,7 @@ impl Schedule {
     }
 
     /// Takes over new settings; a fetch that is running belongs to the old ones and no longer counts, and a new one is due.
-    pub(super) fn change(&mut self, refresh: Duration, max_stale: Duration, now: Instant) {
+    pub(in crate::state) fn change(&mut self, refresh: Duration, max_stale: Duration, now: Instant) {
         self.refresh = refresh.clamp(SHORTEST, LONGEST);
         self.max_stale = max_stale.min(LONGEST);
         self.running = false;
@@ -83,7 +88,7 @@ impl Schedule {
     }
 
     /// What is to be done; a fetch counts as started when this says so.
-    pub(super) fn step(&mut self, now: Instant) -> Step {
+    pub(in crate::state) fn step(&mut self, now: Instant) -> Step {
         let expiry = self.stale_from.filter(|_| self.failures > 0).map(|from| from + self.max_stale);
         if expiry.is_some_and(|expiry| now >= expiry) {
             self.stale_from = None;
@@ -100,7 +105,7 @@ impl Schedule {
     }
 
     /// A request needs newer keys; a fetch counts as started when this says so.
-    pub(super) fn demand(&mut self, now: Instant) -> Demand {
+    pub(in crate::state) fn demand(&mut self, now: Instant) -> Demand {
         if self.running {
             return Demand::Join;
         }
@@ -112,7 +117,7 @@ impl Schedule {
     }
 
     /// The fetch gave keys that serve from now on. `chance` is in 0..1.
-    pub(super) fn succeeded(&mut self, max_age: Option<Duration>, now: Instant, chance: f64) {
+    pub(in crate::state) fn succeeded(&mut self, max_age: Option<Duration>, now: Instant, chance: f64) {
         let interval = max_age.map_or(self.refresh, |age| self.refresh.min(age.max(SHORTEST_MAX_AGE)));
         self.running = false;
         self.failures = 0;
@@ -121,7 +126,7 @@ impl Schedule {
     }
 
     /// The fetch gave nothing that can be used. `chance` is in 0..1.
-    pub(super) fn failed(&mut self, now: Instant, chance: f64) {
+    pub(in crate::state) fn failed(&mut self, now: Instant, chance: f64) {
         let doubled = FIRST_RETRY.saturating_mul(1 << self.failures.min(8));
         self.running = false;
         self.failures = self.failures.saturating_add(1);

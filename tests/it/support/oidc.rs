@@ -12,6 +12,9 @@ use super::process::Process;
 /// The signature algorithms that the fixture offers, each under a resource of its own.
 pub(crate) const ALGORITHMS: [&str; 4] = ["ES256", "PS256", "EdDSA", "RS256"];
 
+/// The resource (RFC 8707) whose tokens are opaque.
+pub(crate) const OPAQUE: &str = "https://opaque.example.test";
+
 /// The resource (RFC 8707) whose tokens are JWTs with this algorithm.
 pub(crate) fn resource(algorithm: &str) -> String {
     format!("https://api.example.test/{}", algorithm.to_lowercase())
@@ -105,6 +108,14 @@ impl OidcProvider {
             .iter()
             .fold(curl, |curl, (name, value)| curl.args(&["--data-urlencode", &format!("{name}={value}")]));
         curl.run().unwrap().json()
+    }
+
+    /// Revokes a token as the client that it was issued to (RFC 7009).
+    pub(crate) fn revoke(&self, pki: &Pki, identity: &Identity, token: &str) {
+        let curl = Curl::to(&format!("{}/token/revocation", self.issuer), &pki.authority.certificate);
+        let curl = curl.identity(identity).args(&["--data", "client_id=tls-client"]);
+        let answer = curl.args(&["--data-urlencode", &format!("token={token}")]).run().unwrap();
+        assert_eq!(answer.status(), 200, "{}", answer.text());
     }
 
     /// What the server says about a token (RFC 7662), asked as the resource server.

@@ -50,6 +50,9 @@ impl Rig {
             reloaded: Box::new(|_| ()),
             count_fetch: Arc::new(move |_, outcome| outcomes.lock().unwrap().push(outcome)),
             board: Arc::clone(&board),
+            introspections: crate::metrics::Registry::new(Vec::new(), Default::default())
+                .introspections()
+                .clone(),
             call_timeout: calls::TIMEOUT,
         };
         let task = tokio::spawn(run(Arc::clone(&shared), commands, tools));

@@ -1,0 +1,9 @@
+//! Opaque tokens (RFC 7662): the real binary between clients, an API and an authorization server that does what it is told.
+
+mod answers;
+mod failures;
+mod flood;
+mod kinds;
+mod oidc;
+mod sharing;
+pub(crate) mod stage;
