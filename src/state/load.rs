@@ -184,13 +184,10 @@ impl Loaded {
     ) {
         let (set, key_file) = self.keys(files, settings, before);
         let alike = before.map(|before| before.issuer).filter(|i| same_headers && same_policy(i, settings));
-        let unchanged = alike.filter(|issuer| {
-            let same_set = match (&issuer.keys.set, &set) {
-                (Some(old), Some(new)) => Arc::ptr_eq(old, new),
-                (None, None) => true,
-                _ => false,
-            };
-            same_set
+        let unchanged = alike.filter(|issuer| match (&issuer.keys.set, &set) {
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            (None, None) => true,
+            _ => false,
         });
         self.issuers.push(match unchanged {
             Some(issuer) => Arc::clone(issuer),
