@@ -109,7 +109,7 @@ refusals! {
     UpstreamRefused = "upstream-refused", 502, Challenge::None, "API not reachable",
         "The API behind this gateway did not accept a connection.";
     UpstreamFailed = "upstream-failed", 502, Challenge::None, "API failed",
-        "The API behind this gateway broke off or sent something that is not HTTP.";
+        "The API behind this gateway broke off, failed its TLS handshake, or sent something that is not HTTP.";
     UpstreamTimeout = "upstream-timeout", 504, Challenge::None, "API too slow",
         "The API behind this gateway did not answer in time.";
     HeadTooLarge = "head-too-large", 431, Challenge::None, "Request head too large",

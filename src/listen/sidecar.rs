@@ -232,10 +232,10 @@ fn reload(watch: &mut Watch, current: &Snapshot, trigger: Trigger, registry: &Re
 /// Tells the log and the metrics what a snapshot was made of.
 fn announce(snapshot: &Snapshot, registry: &Registry) {
     for note in &snapshot.notes {
-        tracing::warn!(note);
+        tracing::warn!(note, "note on the configuration");
     }
     for warning in advice(snapshot, UnixTime::now()) {
-        tracing::warn!(warning);
+        tracing::warn!(warning, "warning about the configuration");
     }
     for issuer in &snapshot.issuers {
         registry.issuer(&issuer.name);

@@ -11,13 +11,23 @@ use crate::decide::refusal::{Reason, Refusal};
 /// The one valid authority of a request: its `Host` (HTTP/1.1) or `:authority` (HTTP/2), RFC 9112 §3.2, RFC 9113 §8.3.1.
 ///
 /// # Errors
-/// `request-malformed`: none, two, or one that is no `host[:port]`; a `Host` that contradicts `:authority` or an absolute target; a
+/// `request-malformed`: a method with small letters; no authority, two, or one that is no `host[:port]`; a `Host` that contradicts `:authority` or an absolute target; a
 /// target that is neither origin nor absolute form; a `Transfer-Encoding` other than exactly `chunked`; a `Content-Length` that
 /// is no number, or two.
 pub fn check_head(parts: &Parts) -> Result<&str, Refusal> {
+    check_method(&parts.method)?;
     check_target(parts)?;
     check_framing(&parts.headers)?;
     authority(parts)
+}
+
+/// Methods are case-sensitive (RFC 9110 §9.1), and none is registered with a small letter; but there are servers that take "post" for
+/// POST, so that it must not pass by POST's rule.
+fn check_method(method: &Method) -> Result<(), Refusal> {
+    if method.as_str().bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return Err(malformed("the method is not in capitals"));
+    }
+    Ok(())
 }
 
 /// Origin or absolute form (RFC 9112 §3.2.1, §3.2.2).

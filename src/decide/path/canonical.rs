@@ -79,8 +79,12 @@ pub(super) fn check(normal: &str) -> Result<(), &'static str> {
 ///
 /// Slashes are merged first, as file systems and nginx do: `/a//../b` is `/b`.
 pub(super) fn canonical(normal: &str) -> String {
-    let decoded = decode(normal, is_unreserved).replace('\\', "%5C");
-    resolve_dots(&merge_slashes(&decoded))
+    resolve_dots(&unresolved(normal))
+}
+
+/// The canonical form but for its dot segments, which stay: how a server reads a path that does not resolve them.
+pub(super) fn unresolved(normal: &str) -> String {
+    merge_slashes(&decode(normal, is_unreserved).replace('\\', "%5C"))
 }
 
 /// Decodes the escapes of these characters once. `%` itself is never decoded here, so that no new escape arises.

@@ -11,7 +11,7 @@ mod tests;
 pub(super) use canonical::pattern;
 
 use super::refusal::{Reason, Refusal};
-use canonical::{canonical, check, is_canonical, normalise};
+use canonical::{canonical, check, is_canonical, normalise, unresolved};
 
 /// A path with more readings than this is refused.
 const MAX_READINGS: usize = 16;
@@ -66,24 +66,27 @@ impl RequestPath {
         &self.sent
     }
 
-    /// Every reading in its canonical form, for matching; at least one, at most 16.
+    /// Every reading, for matching; at least one, at most 16. Where the path is sent unchanged, its dot segments stay in some of them.
     pub fn readings(&self) -> impl Iterator<Item = &str> {
         let only = self.others.is_empty().then_some(self.sent.as_str());
         only.into_iter().chain(self.others.iter().map(String::as_str))
     }
 }
 
-/// The canonical forms of all that any sequence of steps makes of `start`, its own first.
+/// All that any sequence of steps makes of `start`, each in its canonical form and with its dot segments left as they are; its own first.
 fn readings(start: String) -> Result<Vec<String>, &'static str> {
     let mut bytes = start.len();
     let mut states = vec![start];
     let mut readings = Vec::new();
     let mut next = 0;
     while let Some(state) = states.get(next) {
-        let reading = canonical(state);
+        // What is sent unchanged keeps its dot segments, and many routers take them for names: "/admin/../public/;" is then below "/admin/".
+        let both = [canonical(state), unresolved(state)];
         let reached: Vec<String> = steps::ALL.iter().filter_map(|step| step(state)).collect();
-        if !readings.contains(&reading) {
-            readings.push(reading);
+        for reading in both {
+            if !readings.contains(&reading) {
+                readings.push(reading);
+            }
         }
         for state in reached {
             if !states.contains(&state) {
