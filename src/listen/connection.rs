@@ -75,23 +75,7 @@ async fn serve_http1(hall: &Rc<Hall>, connection: Rc<Connection>, io: TokioIo<Cl
     });
     let buffer = limits.request_head.max(SMALLEST_BUFFER);
     let mut http = http1::Builder::new().max_buf_size(buffer).serve_connection(io, service);
-    let mut end = End::new(hall, &connection);
-    let outcome = std::future::poll_fn(|cx| {
-        if end.comes_with_the_answer() {
-            Pin::new(&mut http).graceful_shutdown();
-        }
-        loop {
-            if let Poll::Ready(outcome) = Pin::new(&mut http).poll(cx) {
-                return Poll::Ready(Some(outcome));
-            }
-            match end.next(cx) {
-                Next::GoOn => return Poll::Pending,
-                Next::Ask => Pin::new(&mut http).graceful_shutdown(),
-                Next::Cut => return Poll::Ready(None),
-            }
-        }
-    })
-    .await;
+    let outcome = drive(&mut http, End::new(hall, &connection), |http| http.graceful_shutdown()).await;
     match outcome {
         Some(Ok(())) => {
             if let Some(tunnel) = slot.take() {
@@ -131,29 +115,33 @@ async fn serve_http2(hall: &Hall, connection: Rc<Connection>, io: TokioIo<Client
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(head)
         .serve_connection(io, service);
-    let mut end = End::new(hall, &connection);
-    let outcome = std::future::poll_fn(|cx| {
-        if end.comes_with_the_answer() {
-            Pin::new(&mut http).graceful_shutdown();
-        }
-        loop {
-            if let Poll::Ready(outcome) = Pin::new(&mut http).poll(cx) {
-                return Poll::Ready(Some(outcome));
-            }
-            match end.next(cx) {
-                Next::GoOn => return Poll::Pending,
-                Next::Ask => Pin::new(&mut http).graceful_shutdown(),
-                Next::Cut => return Poll::Ready(None),
-            }
-        }
-    })
-    .await;
+    let outcome = drive(&mut http, End::new(hall, &connection), |http| http.graceful_shutdown()).await;
     if let Some(Err(error)) = outcome {
         note_unreadable_frames(&connection, &error);
     }
     if connection.clock().expired() == Some(Expiry::Head) {
         note(&connection, Reason::ClientTimeout, "the head did not arrive in time");
     }
+}
+
+/// Drives a connection until it has ended, or is to be dropped: `None`. `ask` asks it to end by itself.
+async fn drive<C: Future + Unpin>(http: &mut C, mut end: End<'_>, ask: fn(Pin<&mut C>)) -> Option<C::Output> {
+    std::future::poll_fn(|cx| {
+        if end.comes_with_the_answer() {
+            ask(Pin::new(&mut *http));
+        }
+        loop {
+            if let Poll::Ready(outcome) = Pin::new(&mut *http).poll(cx) {
+                return Poll::Ready(Some(outcome));
+            }
+            match end.next(cx) {
+                Next::GoOn => return Poll::Pending,
+                Next::Ask => ask(Pin::new(&mut *http)),
+                Next::Cut => return Poll::Ready(None),
+            }
+        }
+    })
+    .await
 }
 
 /// What ends a connection besides its peer.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use http::request::Parts;
 use http::{Request, Response};
+use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::answer;
@@ -20,6 +21,7 @@ use crate::decide::path::RequestPath;
 use crate::decide::policy::Permit;
 use crate::decide::refusal::{Reason, Refusal};
 use crate::decide::route::Access;
+use crate::metrics::Verdict;
 
 /// Header fields that a request may have.
 const MAX_FIELDS: usize = 100;
@@ -32,11 +34,16 @@ pub(crate) async fn handle(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (head, body) = request.into_parts();
     let body = Upload::new(body, connection.multiplexed);
+    let uploads = !connection.multiplexed && !body.is_end_stream();
     let mut exchange = Exchange::begin(&connection, &head);
     let grpc = answer::is_grpc(&head.headers);
     match pass(&connection, head, body, &mut exchange).await {
         Ok(response) => Ok(response.map(|answer| answer.with(exchange, &slot))),
-        Err(refusal) => Ok(answer::refusal(&refusal, exchange, grpc, connection.closing())),
+        Err(refusal) => {
+            // Nobody reads the body of what is refused, so the connection ends with the answer, and says so (RFC 9112 §9.6).
+            let unread = uploads && Verdict::of(Some(refusal.reason)) == Verdict::Refused;
+            Ok(answer::refusal(&refusal, exchange, grpc, connection.closing() || unread))
+        }
     }
 }
 

@@ -199,7 +199,10 @@ fn a_body_is_asked_for_only_once_the_request_is_accepted() {
     assert_eq!(stage.seen().value("expect"), None);
     let mut connection = stage.connect();
     let refused = format!("POST / HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n");
-    assert_eq!(connection.exchange(refused).unwrap().verdict(), (401, "token-missing".to_owned()));
+    let answer = connection.exchange(refused).unwrap();
+    assert_eq!(answer.verdict(), (401, "token-missing".to_owned()));
+    // RFC 9112 §9.6: whoever will close says so; the body that was announced is never read.
+    assert_eq!(answer.value("connection"), Some("close"));
     let large = stage.head("POST /", "Content-Length: 11\r\nExpect: 100-continue\r\n");
     assert_eq!(stage.connect().exchange(large).unwrap().verdict(), (413, "body-too-large".to_owned()));
     assert_eq!(stage.world.api.requests().len(), 1);
