@@ -191,7 +191,8 @@ fn of_several_readings_the_strictest_holds() {
     assert_eq!(h1(&stage, "/files/%2e%2e/admin/x", Some(&token("files"))).0, 403);
 }
 
-/// The interface: GET does not imply HEAD, methods are case-sensitive (RFC 9110 §9.1), and no header changes the method.
+/// The interface: GET does not imply HEAD, and no header changes the method. RFC 9110 §9.1: methods are case-sensitive; a server that
+/// takes "get" for GET must not get one that passed by another rule.
 #[test]
 fn a_route_is_for_the_methods_that_it_names() {
     let stage = stage();
@@ -203,9 +204,14 @@ fn a_route_is_for_the_methods_that_it_names() {
     assert_eq!(verdict("GET", "/public/x", ""), 200);
     assert_eq!(verdict("POST", "/public/post", "Content-Length: 0\r\n"), 200);
     assert_eq!(stage.world.api.requests().len(), 2);
-    for method in ["HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "get", "Get", "PROPFIND"] {
+    for method in ["HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND"] {
         let more = "X-HTTP-Method-Override: GET\r\nX-HTTP-Method: GET\r\nX-Method-Override: GET\r\n";
         assert_eq!(verdict(method, "/public/x", more), 401, "{method}");
+    }
+    for method in ["get", "Get", "gET"] {
+        let request = format!("{method} /public/x HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let verdict = stage.connect().exchange(request).unwrap().verdict();
+        assert_eq!(verdict, (400, "request-malformed".to_owned()), "{method}");
     }
     assert_eq!(stage.world.api.requests().len(), 2);
 }
