@@ -65,16 +65,16 @@ impl Revocation {
         }
     }
 
-    /// Whether a token is meant, of which `genuine` is known, or nothing where it was not found valid.
+    /// Whether a token is or may be meant, of which `genuine` is known, or nothing where it was not found valid.
     pub fn covers(&self, token: &Digest, genuine: Option<&Genuine>) -> bool {
         let is_of = |issuer: &str| genuine.filter(|genuine| **genuine.issuer_name() == *issuer);
         match self {
             Revocation::Token(digest) => digest == token,
             Revocation::Subject { issuer, subject } => {
-                is_of(issuer).is_some_and(|genuine| genuine.is_of_subject(subject))
+                is_of(issuer).is_some_and(|genuine| genuine.may_be_of_subject(subject))
             }
             Revocation::Client { issuer, client_id } => {
-                is_of(issuer).is_some_and(|genuine| genuine.is_of_client(client_id))
+                is_of(issuer).is_some_and(|genuine| genuine.may_be_of_client(client_id))
             }
             Revocation::All => true,
         }
@@ -172,6 +172,11 @@ mod tests {
             assert_eq!(covers(text.clone(), Some(&genuine)), expected, "{text}");
             assert!(!covers(text, None), "of a token that was not found valid nobody knows whose it is");
         }
+        let mut anonymous = claims();
+        anonymous.as_object_mut().unwrap().remove("sub");
+        let anonymous = verify(&token(&anonymous)).unwrap_or_else(|_| unreachable!());
+        let alice = format!("{{\"issuer\":\"{ISSUER}\",\"sub\":\"alice\"}}");
+        assert!(covers(alice, Some(&anonymous)), "RFC 7662 §2.2: without a sub it may be anybody's");
         assert!(covers("{\"all\":true}".to_owned(), None));
         assert!(covers(format!("{{\"token_sha256\":\"{}\"}}", "07".repeat(32)), None));
         assert!(!covers(format!("{{\"token_sha256\":\"{}\"}}", "08".repeat(32)), Some(&genuine)));

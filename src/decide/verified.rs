@@ -119,14 +119,15 @@ impl Genuine {
         self.phantom.as_ref()
     }
 
-    /// Whether it is of this subject.
-    pub fn is_of_subject(&self, subject: &str) -> bool {
-        self.statements().any(|claims| claims.subject.as_deref() == Some(for_log(subject)))
+    /// Whether it may be of this subject. `sub` is optional in an introspection's answer (RFC 7662 §2.2): one without it may be
+    /// about anybody, so that a revocation must not pass it by.
+    pub fn may_be_of_subject(&self, subject: &str) -> bool {
+        self.statements().any(|claims| claims.subject.as_deref().is_none_or(|sub| sub == for_log(subject)))
     }
 
-    /// Whether it was issued to this client.
-    pub fn is_of_client(&self, client_id: &str) -> bool {
-        self.statements().any(|claims| claims.client_id.as_deref() == Some(for_log(client_id)))
+    /// Whether it may have been issued to this client, which an answer need not name either.
+    pub fn may_be_of_client(&self, client_id: &str) -> bool {
+        self.statements().any(|claims| claims.client_id.as_deref().is_none_or(|id| id == for_log(client_id)))
     }
 
     /// Bytes that remembering it costs, for the bound of a cache.

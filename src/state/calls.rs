@@ -288,6 +288,12 @@ pub enum Cause {
 }
 
 impl CallError {
+    /// Whether the server turned down this one request, and would perhaps take another (RFC 9110 §15.5): too long, not understood. Of
+    /// its own condition that says nothing.
+    pub fn is_about_the_request(&self) -> bool {
+        matches!(self.cause, Cause::Status(400 | 413 | 414 | 422 | 431))
+    }
+
     /// The stable word of the metric `jwks_fetches_total`; `ok` is the one of success.
     pub fn outcome(&self) -> &'static str {
         match &self.cause {

@@ -88,6 +88,27 @@ fn what_is_revoked_is_asked_about_again() {
     }
 }
 
+/// RFC 7662 §2.2: `sub` and `client_id` are optional in an answer. With `always` the operator knows them from the JWT.
+#[test]
+fn a_jwt_is_asked_about_again_though_the_answer_does_not_name_its_subject() {
+    let stage = stage("always = true");
+    let (a, iss) = (stage.a(), &stage.world.issuer.name);
+    let token = stage.world.issuer.token(a);
+    for name in ["sub", "client_id"] {
+        let mut answer = stage.active(a);
+        for optional in ["sub", "client_id"] {
+            answer.as_object_mut().unwrap().remove(optional);
+        }
+        stage.issuer.script.say(&token, answer);
+        assert_eq!(stage.verdict(a, &token), passed());
+        stage.issuer.script.say(&token, json!({"active": false}));
+        let value = if name == "sub" { "alice" } else { "client" };
+        assert_eq!(revoke(&stage, &json!({"issuer": iss, name: value})), 1);
+        assert_eq!(stage.verdict(a, &token), refused(401, "token-inactive"), "{name}");
+        assert_eq!(revoke(&stage, &json!({"all": true})), 1);
+    }
+}
+
 #[test]
 fn a_revoked_token_is_refused_by_every_worker_from_the_answer_on() {
     let stage = stage("");

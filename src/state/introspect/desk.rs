@@ -170,6 +170,10 @@ impl Desk {
         if let Some(line) = self.lines.get_mut(&flight.issuer) {
             line.running = line.running.saturating_sub(1);
             match &outcome {
+                // Otherwise one client's tokens could pause the calls of all.
+                Err(Failure::Call(error)) if error.is_about_the_request() => {
+                    line.turned_down(&error.to_string(), now.into_std());
+                }
                 Err(Failure::Call(error)) => {
                     line.failed(&error.to_string(), flight.probe, now.into_std(), chance());
                 }

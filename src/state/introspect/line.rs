@@ -184,15 +184,29 @@ impl Line {
         }
     }
 
+    /// A token was turned down by a server that is there.
+    pub(super) fn turned_down(&mut self, why: &str, now: Instant) {
+        self.breaker.answered();
+        self.tell(why, now);
+    }
+
     /// A call failed.
     pub(super) fn failed(&mut self, why: &str, probe: bool, now: Instant, chance: f64) {
         let was = self.breaker.state();
         self.breaker.failed(probe, now, chance);
-        let issuer = &self.issuer;
         if was == State::Closed && self.breaker.state() != State::Closed {
+            let issuer = &self.issuer;
             tracing::warn!(%issuer, error = why, "the issuer's introspection fails too often: calls pause, then one tries");
             self.warned = Some(now);
-        } else if self.warned.is_none_or(|warned| now >= warned + WARN_EVERY) {
+        } else {
+            self.tell(why, now);
+        }
+    }
+
+    /// Says that a call failed, at once and then at intervals.
+    fn tell(&mut self, why: &str, now: Instant) {
+        let issuer = &self.issuer;
+        if self.warned.is_none_or(|warned| now >= warned + WARN_EVERY) {
             tracing::warn!(%issuer, error = why, "an introspection has failed");
             self.warned = Some(now);
         } else {

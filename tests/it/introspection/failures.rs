@@ -150,6 +150,20 @@ fn a_fresh_answer_serves_through_an_outage_and_a_dead_server_costs_no_waiting() 
     until("the breaker closes", || state() == 0.0);
 }
 
+/// What a server says of one token is nothing about the server: one client's tokens pause the calls of nobody else.
+#[test]
+fn tokens_that_the_server_turns_down_pause_no_calls() {
+    let stage = Stage::new(BASIC);
+    stage.issuer.script.fail(|_| Answer::status(400, "application/json", "{\"error\":\"invalid_request\"}"));
+    for n in 0..12 {
+        assert_eq!(stage.verdict(stage.b(), &format!("odd{n}")), refused(503, "introspection-unavailable"));
+    }
+    stage.issuer.script.recover();
+    stage.issuer.script.say("good", stage.active(stage.a()));
+    assert_eq!(stage.verdict(stage.a(), "good"), passed());
+    assert_eq!(stage.issuer.calls(), 13);
+}
+
 #[test]
 fn a_server_that_was_gone_is_found_again() {
     let world = World::new();
