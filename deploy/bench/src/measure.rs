@@ -55,6 +55,10 @@ pub struct Effort {
     pub time: Duration,
     /// Connections whose memory is measured.
     pub idle: usize,
+    /// So long idle connections are left alone before that: what lets go of its buffers has done so then.
+    pub settled: Duration,
+    /// No more than so many idle connections beside active ones.
+    pub most_idle: usize,
 }
 
 const LANES: usize = 32;
@@ -64,8 +68,6 @@ const ACTIVE: usize = 100;
 const RATE: u32 = 2_000;
 /// More tokens a second than any system verifies on one processor.
 const COLD_RATE: f64 = 20_000.0;
-/// Idle connections are left alone for this long, so that what lets go of its buffers has done so.
-const SETTLED: Duration = Duration::from_secs(3);
 /// How coarse the clock's ticks are.
 const TICKS: Duration = Duration::from_millis(50);
 const MIB: f64 = 1024.0 * 1024.0;
@@ -109,7 +111,7 @@ impl Bench {
             Load::Idle { protocol } => self.idle(&running, protocol).await,
             Load::Spread => self.spread(&running).await,
             Load::Many { idle } => {
-                let _waiting = self.used(&running, idle).await?;
+                let _waiting = self.used(&running, idle.min(self.effort.most_idle)).await?;
                 self.kept(&running, ACTIVE, &self.one()?).await
             }
             Load::Start => Ok(running.start_time.as_secs_f64() * 1e3),
@@ -186,7 +188,7 @@ impl Bench {
             Protocol::Http1 => _http1 = self.used(running, self.effort.idle).await?,
             Protocol::Http2 => _http2 = self.used_http2(running, self.effort.idle).await?,
         }
-        tokio::time::sleep(SETTLED).await;
+        tokio::time::sleep(self.effort.settled).await;
         let after = running.process.memory()?;
         Ok((after as f64 - before as f64) / 1024.0 / self.effort.idle as f64)
     }
@@ -277,8 +279,10 @@ fn get(token: &str) -> Result<Ask> {
 /// Whose processors and how many workers.
 fn how(load: Load) -> How {
     match load {
-        Load::Workers(workers) => How { core: Core::Both, workers: Workers::Number(workers) },
-        Load::Spread => How { core: Core::Both, workers: Workers::Number(2) },
+        Load::Workers(workers) => {
+            How { core: Core::Both, workers: Workers::Number(workers), ..How::default() }
+        }
+        Load::Spread => How { core: Core::Both, workers: Workers::Number(2), ..How::default() },
         _ => How::default(),
     }
 }

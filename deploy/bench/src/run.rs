@@ -1,10 +1,9 @@
 //! The rounds.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context as _, Result, ensure};
 
 use crate::measure::Bench;
+use crate::report::{Figures, Row};
 use crate::scenario::{Scenario, Subject};
 use crate::system::Kind;
 
@@ -12,18 +11,6 @@ pub struct Plan {
     pub systems: Vec<Kind>,
     pub scenarios: Vec<&'static Scenario>,
     pub rounds: usize,
-}
-
-/// What came out: for each scenario and each of its subjects, one figure a round.
-pub struct Figures {
-    pub versions: Vec<(Kind, String)>,
-    pub rows: Vec<Row>,
-}
-
-pub struct Row {
-    pub scenario: &'static Scenario,
-    /// By the subject's label.
-    pub values: BTreeMap<&'static str, Vec<f64>>,
 }
 
 /// Runs all rounds; in each, every scenario is measured of one system after the other, beginning with another one each time.
@@ -37,8 +24,7 @@ pub async fn run(bench: &Bench, plan: Plan) -> Result<Figures> {
     }
     ensure!(!versions.is_empty(), "nothing to measure");
     let runs = |subject: &&Subject| versions.iter().any(|(kind, _)| *kind == subject.system);
-    let mut rows: Vec<Row> =
-        plan.scenarios.iter().map(|&scenario| Row { scenario, values: BTreeMap::new() }).collect();
+    let mut rows: Vec<Row> = plan.scenarios.iter().map(|&scenario| Row::new(scenario)).collect();
     for round in 0..plan.rounds {
         for row in &mut rows {
             let mut subjects: Vec<&Subject> = row.scenario.subjects.iter().filter(runs).collect();
@@ -58,5 +44,5 @@ pub async fn run(bench: &Bench, plan: Plan) -> Result<Figures> {
             }
         }
     }
-    Ok(Figures { versions, rows })
+    Ok(Figures { versions, rounds: plan.rounds, time: bench.effort.time, rows })
 }

@@ -24,7 +24,7 @@ use crate::cores::Core;
 use crate::process::Process;
 use crate::stage::Stage;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_micros(500);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize)]
@@ -93,6 +93,10 @@ impl Kind {
             Kind::Envoy => envoy::command(&site)?,
             Kind::Haproxy => haproxy::command(&site)?,
         };
+        let command = match &how.callgrind {
+            Some(file) => under_callgrind(&command, file),
+            None => command,
+        };
         let output = folder.path().join("output.log");
         let started = Instant::now();
         let mut process = Process::start(command, how.core, &output)?;
@@ -109,12 +113,21 @@ pub struct How {
     pub core: Core,
     /// Boundgate only.
     pub workers: Workers,
+    /// Counts instructions, and writes them to this file.
+    pub callgrind: Option<PathBuf>,
 }
 
 impl Default for How {
     fn default() -> How {
-        How { core: Core::System, workers: Workers::Default }
+        How { core: Core::System, workers: Workers::Default, callgrind: None }
     }
+}
+
+fn under_callgrind(command: &Command, file: &Path) -> Command {
+    let mut callgrind = Command::new("valgrind");
+    callgrind.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", file.display()));
+    callgrind.arg(command.get_program()).args(command.get_args());
+    callgrind
 }
 
 /// What a configuration is made of.

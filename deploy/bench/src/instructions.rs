@@ -1,0 +1,95 @@
+//! Instructions per request, counted by callgrind: unlike time, a figure that a loaded machine does not change.
+//!
+//! The binary runs with a number of requests and again with three times as many; what lies between is those requests' alone, without start and end.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+use crate::client::{Ask, Connection, Fresh, Protocol, Sessions, Tls};
+use crate::load::{Course, closed};
+use crate::stage::Stage;
+use crate::system::{How, Kind};
+
+/// What is counted, and how many requests the shorter run has.
+const LOADS: [(&str, usize); 3] = [("hot", 1000), ("cold", 300), ("handshake", 60)];
+/// The longer run has so many times as many.
+const LONGER: usize = 3;
+
+/// The figures that are kept in the repository.
+#[derive(Serialize, Deserialize)]
+pub struct Kept {
+    /// How far above them a change may go, in percent; as far below, they are to be renewed.
+    tolerance_percent: f64,
+    instructions_per_request: BTreeMap<String, u64>,
+}
+
+/// Fails if a request takes more instructions than those that are kept, by more than the tolerance.
+pub async fn compare(stage: &Stage, file: &Path, update: bool) -> Result<()> {
+    let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let mut kept: Kept = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
+    let mut above = Vec::new();
+    for (load, requests) in LOADS {
+        let counted = count(stage, load, requests).await.with_context(|| load)?;
+        let before = kept.instructions_per_request.insert(load.to_owned(), counted);
+        let change = before.map(|before| (counted as f64 / before as f64 - 1.0) * 100.0);
+        let judgement = match change {
+            None => "not known before".to_owned(),
+            Some(change) if change > kept.tolerance_percent => {
+                above.push(load);
+                format!("{change:+.2} %: more than {} % above", kept.tolerance_percent)
+            }
+            Some(change) if change < -kept.tolerance_percent => {
+                format!("{change:+.2} %: less; renew the file with --update")
+            }
+            Some(change) => format!("{change:+.2} %"),
+        };
+        println!("{load:10} {counted:>9} instructions per request, {judgement}");
+    }
+    if update {
+        fs::write(file, serde_json::to_string_pretty(&kept)? + "\n")?;
+    } else if !above.is_empty() {
+        bail!("{}: more instructions than {} allows", above.join(", "), file.display());
+    }
+    Ok(())
+}
+
+/// Instructions per request.
+async fn count(stage: &Stage, load: &str, requests: usize) -> Result<u64> {
+    let short = total(stage, load, requests).await?;
+    let long = total(stage, load, requests * LONGER).await?;
+    ensure!(long > short, "more requests took fewer instructions");
+    Ok((long - short) / (requests * (LONGER - 1)) as u64)
+}
+
+/// Instructions of a whole run with so many requests, one at a time.
+async fn total(stage: &Stage, load: &str, requests: usize) -> Result<u64> {
+    let folder = TempDir::new()?;
+    let output = folder.path().join("callgrind.out");
+    let how = How { callgrind: Some(output.clone()), ..How::default() };
+    let running = Kind::Boundgate.start(stage, &how).await?;
+    let tokens = if load == "cold" { requests } else { 1 };
+    let asks = (0..tokens).map(|_| Ask::get("/hello", Some(&stage.issuer.token(stage.client())?)));
+    let course = Course::times(&asks.collect::<Result<_>>()?, requests);
+    let tls = Tls::new(&stage.pki, stage.client(), Protocol::Http1, Sessions::Never)?;
+    let done = if load == "handshake" {
+        let first = Ask::get("/hello", Some(&stage.token))?;
+        let mut lanes = vec![Fresh::new(tls, running.address, Sessions::Never, &first).await?];
+        closed(&mut lanes, course).await?
+    } else {
+        closed(&mut Connection::open_many(&tls, running.address, 1).await?, course).await?
+    };
+    ensure!(done == requests, "{done} requests instead of {requests}");
+    drop(running); // ends the process, which writes the file
+    summary(&output)
+}
+
+fn summary(output: &PathBuf) -> Result<u64> {
+    let text = fs::read_to_string(output).context("callgrind has written nothing")?;
+    let total = text.lines().find_map(|line| line.strip_prefix("totals: ")).context("no total")?;
+    Ok(total.trim().parse()?)
+}
