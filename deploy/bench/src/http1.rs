@@ -133,7 +133,9 @@ mod tests {
                         buffer.advance(request.head);
                         body = Some(request.body);
                     }
-                    body.as_mut().map(|body| body.consume(&mut buffer).unwrap());
+                    if let Some(body) = &mut body {
+                        body.consume(&mut buffer).unwrap();
+                    }
                 }
                 assert!(body.unwrap().is_over(), "{fields}");
                 assert_eq!(buffer, rest, "{fields}");

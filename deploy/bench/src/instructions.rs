@@ -1,10 +1,12 @@
 //! Instructions per request, counted by callgrind: unlike time, a figure that a loaded machine does not change.
 //!
+//! Those of the worker's thread: what the others do (the log's, the one that looks after files) depends on how long it all takes.
 //! The binary runs with a number of requests and again with three times as many; what lies between is those requests' alone, without start and end.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -58,19 +60,18 @@ pub async fn compare(stage: &Stage, file: &Path, update: bool) -> Result<()> {
     Ok(())
 }
 
-/// Instructions per request.
+/// Instructions per request of the worker, the one thread whose work grows most with the requests.
 async fn count(stage: &Stage, load: &str, requests: usize) -> Result<u64> {
-    let short = total(stage, load, requests).await?;
-    let long = total(stage, load, requests * LONGER).await?;
-    ensure!(long > short, "more requests took fewer instructions");
-    Ok((long - short) / (requests * (LONGER - 1)) as u64)
+    let short = run(stage, load, requests).await?;
+    let long = run(stage, load, requests * LONGER).await?;
+    let growth = long.iter().filter_map(|(thread, long)| long.checked_sub(*short.get(thread)?)).max();
+    Ok(growth.context("no thread is in both runs")? / (requests * (LONGER - 1)) as u64)
 }
 
-/// Instructions of a whole run with so many requests, one at a time.
-async fn total(stage: &Stage, load: &str, requests: usize) -> Result<u64> {
+/// Each thread's instructions in a run with so many requests, one at a time.
+async fn run(stage: &Stage, load: &str, requests: usize) -> Result<BTreeMap<OsString, u64>> {
     let folder = TempDir::new()?;
-    let output = folder.path().join("callgrind.out");
-    let how = How { callgrind: Some(output.clone()), ..How::default() };
+    let how = How { callgrind: Some(folder.path().to_owned()), ..How::default() };
     let running = Kind::Boundgate.start(stage, &how).await?;
     let tokens = if load == "cold" { requests } else { 1 };
     let asks = (0..tokens).map(|_| Ask::get("/hello", Some(&stage.issuer.token(stage.client())?)));
@@ -84,12 +85,19 @@ async fn total(stage: &Stage, load: &str, requests: usize) -> Result<u64> {
         closed(&mut Connection::open_many(&tls, running.address, 1).await?, course).await?
     };
     ensure!(done == requests, "{done} requests instead of {requests}");
-    drop(running); // ends the process, which writes the file
-    summary(&output)
+    drop(running); // ends the process, which writes the files
+    threads(folder.path())
 }
 
-fn summary(output: &PathBuf) -> Result<u64> {
-    let text = fs::read_to_string(output).context("callgrind has written nothing")?;
-    let total = text.lines().find_map(|line| line.strip_prefix("totals: ")).context("no total")?;
-    Ok(total.trim().parse()?)
+/// Instructions of each thread, in the order in which they were started; callgrind writes a file for each, and numbers them.
+fn threads(folder: &Path) -> Result<BTreeMap<OsString, u64>> {
+    let mut threads = BTreeMap::new();
+    for file in fs::read_dir(folder)? {
+        let file = file?;
+        let text = fs::read_to_string(file.path())?;
+        if let Some(total) = text.lines().find_map(|line| line.strip_prefix("totals: ")) {
+            threads.insert(file.file_name(), total.trim().parse()?);
+        }
+    }
+    Ok(threads)
 }

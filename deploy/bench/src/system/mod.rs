@@ -94,7 +94,7 @@ impl Kind {
             Kind::Haproxy => haproxy::command(&site)?,
         };
         let command = match &how.callgrind {
-            Some(file) => under_callgrind(&command, file),
+            Some(folder) => under_callgrind(&command, folder),
             None => command,
         };
         let output = folder.path().join("output.log");
@@ -113,7 +113,7 @@ pub struct How {
     pub core: Core,
     /// Boundgate only.
     pub workers: Workers,
-    /// Counts instructions, and writes them to this file.
+    /// Counts instructions of each thread, and writes them to files in this folder.
     pub callgrind: Option<PathBuf>,
 }
 
@@ -123,9 +123,11 @@ impl Default for How {
     }
 }
 
-fn under_callgrind(command: &Command, file: &Path) -> Command {
+fn under_callgrind(command: &Command, folder: &Path) -> Command {
     let mut callgrind = Command::new("valgrind");
-    callgrind.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", file.display()));
+    let file = folder.join("callgrind.out");
+    callgrind.args(["--tool=callgrind", "--separate-threads=yes"]);
+    callgrind.arg(format!("--callgrind-out-file={}", file.display()));
     callgrind.arg(command.get_program()).args(command.get_args());
     callgrind
 }
