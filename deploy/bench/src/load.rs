@@ -64,7 +64,8 @@ pub async fn closed<L: Lane>(lanes: &mut Vec<L>, course: Course) -> Result<usize
     Ok(course.next.get())
 }
 
-async fn succeed<L: Lane>(lane: &mut L, ask: &Ask) -> Result<()> {
+/// Asks once; fails if the answer is not 200.
+pub async fn succeed<L: Lane>(lane: &mut L, ask: &Ask) -> Result<()> {
     let status = lane.ask(ask).await?;
     ensure!(status == 200, "a good request was answered with {status}");
     Ok(())

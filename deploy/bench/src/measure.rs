@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::client::{Ask, Connection, Fresh, Lane, Protocol, Sessions, Streams, Tls};
 use crate::cores::Core;
-use crate::load::{Course, closed, open};
+use crate::load::{Course, closed, open, succeed};
 use crate::stage::Stage;
 use crate::system::{How, Kind, Running, Workers};
 use crate::upstream::OPAQUE;
@@ -207,20 +207,27 @@ impl Bench {
         Ok(spent.iter().copied().fold(0.0, f64::max) * 2.0 / spent.iter().sum::<f64>())
     }
 
-    /// Connections that have each carried one request.
-    async fn used(&self, running: &Running, number: usize) -> Result<Vec<impl Lane>> {
-        let mut lanes = self.lanes(running, number).await?;
-        closed(&mut lanes, Course::times(&self.one()?, number)).await?;
+    /// Connections that have each carried one request, one after the other.
+    async fn used(&self, running: &Running, number: usize) -> Result<Vec<impl Lane + use<>>> {
+        let (tls, ask) = (self.tls(Protocol::Http1, Sessions::Never)?, get(&self.stage.token)?);
+        let mut lanes = Vec::with_capacity(number);
+        for _ in 0..number {
+            let mut lane = Connection::open(&tls, running.address).await?;
+            succeed(&mut lane, &ask).await?;
+            lanes.push(lane);
+        }
         Ok(lanes)
     }
 
-    async fn used_http2(&self, running: &Running, number: usize) -> Result<Vec<impl Lane>> {
-        let tls = self.tls(Protocol::Http2, Sessions::Never)?;
-        let mut lanes = Vec::new();
+    async fn used_http2(&self, running: &Running, number: usize) -> Result<Vec<impl Lane + use<>>> {
+        let (tls, ask) = (self.tls(Protocol::Http2, Sessions::Never)?, get(&self.stage.token)?);
+        let mut lanes = Vec::with_capacity(number);
         for _ in 0..number {
-            lanes.extend(Streams::open(&tls, running.address, 1).await?);
+            for mut lane in Streams::open(&tls, running.address, 1).await? {
+                succeed(&mut lane, &ask).await?;
+                lanes.push(lane);
+            }
         }
-        closed(&mut lanes, Course::times(&self.one()?, number)).await?;
         Ok(lanes)
     }
 
