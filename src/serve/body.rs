@@ -10,23 +10,22 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use super::exchange::Exchange;
 use super::upload::Upload;
-use super::upstream::Lease;
+use super::upstream::{Fault, Incoming, Lease};
 use crate::config::settings::Limits;
 use crate::decide::headers::{self, Reserved};
 use crate::decide::refusal::Reason;
 
 /// Why a body ends before its end. It says nothing about the content.
 #[derive(Debug)]
-pub enum BodyError {
+pub(crate) enum BodyError {
     /// Of our own accord: a request body too large, too slow or broken off, an answer that outlasts its token.
     Refused(Reason),
     /// The upstream broke off in its answer.
-    Upstream(hyper::Error),
+    Upstream(Fault),
 }
 
 impl fmt::Display for BodyError {
@@ -169,7 +168,7 @@ impl Body for RequestBody {
 }
 
 /// An answer's body towards the client.
-pub struct ResponseBody(Option<Open>);
+pub(crate) struct ResponseBody(Option<Open>);
 
 /// A body that is part of its exchange.
 struct Open {
@@ -236,9 +235,13 @@ impl Body for ResponseBody {
             Source::Own(text) => text.take().map(|t| Ok(Frame::data(t))),
             Source::Upstream { incoming, lease, .. } => match ready!(Pin::new(&mut *incoming).poll_frame(cx))
             {
-                Some(Err(error)) => {
-                    exchange.broke_off(Reason::UpstreamFailed, "the upstream broke off in its answer");
-                    Some(Err(BodyError::Upstream(error)))
+                Some(Err(fault)) => {
+                    if fault.is_the_requests() {
+                        exchange.broke_off(Reason::ClientTimeout, "the request broke off during its answer");
+                    } else {
+                        exchange.broke_off(Reason::UpstreamFailed, "the upstream broke off in its answer");
+                    }
+                    Some(Err(BodyError::Upstream(fault)))
                 }
                 mut frame => {
                     let trailers = frame.as_mut().and_then(|f| f.as_mut().ok()?.trailers_mut());
