@@ -67,6 +67,32 @@ pub(in crate::serve) struct Content {
     pub(super) wire: Rc<Wire>,
     pub(super) decoder: Decoder,
     pub(super) beside: Option<Rc<Beside>>,
+    /// What is to be said next: an end before the end waits for one turn, so that what came before it is out. Over HTTP/2 the
+    /// reset would overtake it.
+    fault: Option<Fault>,
+}
+
+impl Content {
+    pub(super) fn new(wire: Rc<Wire>, decoder: Decoder, beside: Option<Rc<Beside>>) -> Content {
+        Content { wire, decoder, beside, fault: None }
+    }
+
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        loop {
+            let step = self.decoder.step(&mut self.wire.arrived.borrow_mut());
+            match step? {
+                Step::Data(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Step::Trailers(trailers) => return Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+                Step::End => return Poll::Ready(None),
+                Step::More => match ready!(self.wire.poll_fill(cx)) {
+                    Ok(0) if self.decoder.may_end() => return Poll::Ready(None),
+                    Ok(0) => return Poll::Ready(Some(Err(Fault::Ended(None)))),
+                    Ok(_) => {}
+                    Err(error) => return Poll::Ready(Some(Err(Fault::Ended(Some(error))))),
+                },
+            }
+        }
+    }
 }
 
 impl Body for Content {
@@ -81,19 +107,16 @@ impl Body for Content {
             }
             beside.reader.set(Some(cx.waker().clone()));
         }
-        loop {
-            let step = this.decoder.step(&mut this.wire.arrived.borrow_mut());
-            match step? {
-                Step::Data(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
-                Step::Trailers(trailers) => return Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
-                Step::End => return Poll::Ready(None),
-                Step::More => match ready!(this.wire.poll_fill(cx)) {
-                    Ok(0) if this.decoder.may_end() => return Poll::Ready(None),
-                    Ok(0) => return Poll::Ready(Some(Err(Fault::Ended(None)))),
-                    Ok(_) => {}
-                    Err(error) => return Poll::Ready(Some(Err(Fault::Ended(Some(error))))),
-                },
+        if let Some(fault) = this.fault.take() {
+            return Poll::Ready(Some(Err(fault)));
+        }
+        match this.poll_step(cx) {
+            Poll::Ready(Some(Err(fault))) => {
+                this.fault = Some(fault);
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
+            polled => polled,
         }
     }
 

@@ -109,7 +109,7 @@ impl Connection {
         };
         self.persists = persists && sent != Some(Sent::Cut);
         let beside = sent.is_none().then(|| self.go_on(outgoing));
-        Ok(Response::from_parts(parts, Content { wire: self.wire.clone(), decoder, beside }))
+        Ok(Response::from_parts(parts, Content::new(self.wire.clone(), decoder, beside)))
     }
 
     /// The bare connection after its last answer's head, with what was read beyond it; its content must have been dropped.
