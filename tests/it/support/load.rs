@@ -119,13 +119,6 @@ impl Caller {
         while !stop.load(Ordering::Relaxed) {
             let open = match line.take().map_or_else(|| self.connect(habit), Ok) {
                 Err(error) if is_refusal(&error) => return Ok(End { refused: true, ..end }),
-                // The kernel resets what it completes between the last accept and the listener's close. No request had been sent, and
-                // nobody listens any more: a listener that still does may reset nobody.
-                Err(error)
-                    if is_reset(&error) && self.connect(habit).is_err_and(|error| is_refusal(&error)) =>
-                {
-                    return Ok(End { refused: true, ..end });
-                }
                 open => open?,
             };
             let (answer, open) = self.ask(open)?;
@@ -175,10 +168,6 @@ enum Line {
 
 fn is_unsent(error: &Failure) -> bool {
     error.downcast_ref::<hyper::Error>().is_some_and(|error| error.is_canceled() || error.is_closed())
-}
-
-fn is_reset(error: &Failure) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::ConnectionReset)
 }
 
 fn is_refusal(error: &Failure) -> bool {
