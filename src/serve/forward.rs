@@ -1,5 +1,6 @@
 //! Towards the upstream. Only a [`Permit`] opens this door, and it is taken by value.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 
-use super::body::{RequestBody, ResponseBody, UpstreamBody};
+use super::body::{Progress, RequestBody, ResponseBody, UpstreamBody};
 use super::exchange::Exchange;
 use super::send::{self, Way};
 use super::upgrade::{Slot, Switched, Wish};
@@ -93,7 +94,10 @@ pub(super) async fn forward(
     let sent = Instant::now();
     let answering = async {
         match &wish {
-            None => answer(send::exchange_heads(&way, request, progress.as_deref()).await?, until),
+            None => {
+                let answered = send::exchange_heads(&way, request, progress.as_deref()).await?;
+                answer(answered, progress.clone(), until)
+            }
             Some(wish) => upgrade(&way, request, wish, until).await,
         }
     };
@@ -250,7 +254,7 @@ async fn upgrade(
     let (mut lease, bare) = connecting.await?;
     let mut response = send::send(way, &mut lease, request, None).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return answer((response, lease), until);
+        return answer((response, lease), None, until);
     }
     let switched = Switched::take(&mut response, wish, bare, until).await?;
     Ok(response.map(|_| Answer::Switched(switched)))
@@ -258,6 +262,7 @@ async fn upgrade(
 
 fn answer(
     (response, lease): (Response<Incoming>, Lease),
+    upload: Option<Rc<Progress>>,
     until: Option<Instant>,
 ) -> Result<Response<Answer>, Refusal> {
     let (mut head, incoming) = response.into_parts();
@@ -268,5 +273,5 @@ fn answer(
     headers::strip_response(&mut head.headers);
     // The client's protocol is not the upstream's: hyper writes the version of its own connection.
     head.version = Version::default();
-    Ok(Response::from_parts(head, Answer::Body(UpstreamBody { incoming, lease, until })))
+    Ok(Response::from_parts(head, Answer::Body(UpstreamBody { incoming, lease, upload, until })))
 }

@@ -7,3 +7,5 @@ mod kinds;
 mod oidc;
 mod sharing;
 pub(crate) mod stage;
+
+pub(crate) use kinds::verify;
