@@ -39,10 +39,12 @@ fn hung() -> Server {
     })
 }
 
+/// Begins the drain, and tells since when at the earliest it is on.
 fn begin_drain(boundgate: &Boundgate) -> Instant {
+    let began = Instant::now();
     boundgate.process.signal("TERM");
     boundgate.log_line(|line| line["event"] == "draining");
-    Instant::now()
+    began
 }
 
 fn connect(boundgate: &Boundgate) -> TcpStream {
