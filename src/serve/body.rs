@@ -178,13 +178,20 @@ struct Open {
 
 enum Source {
     Own(Option<Bytes>),
-    Upstream { incoming: Incoming, lease: Option<Lease>, until: Option<Pin<Box<Sleep>>> },
+    Upstream {
+        incoming: Incoming,
+        lease: Option<Lease>,
+        upload: Option<Rc<Progress>>,
+        until: Option<Pin<Box<Sleep>>>,
+    },
 }
 
 /// The upstream's answer body with the connection that it comes on.
 pub(super) struct UpstreamBody {
     pub(super) incoming: Incoming,
     pub(super) lease: Lease,
+    /// The request's body, which may still be on its way.
+    pub(super) upload: Option<Rc<Progress>>,
     /// Here it breaks off, at the end of the token.
     pub(super) until: Option<Instant>,
 }
@@ -192,13 +199,13 @@ pub(super) struct UpstreamBody {
 impl UpstreamBody {
     /// For the client; the exchange lasts as long as the body.
     pub(super) fn with(self, exchange: Exchange) -> ResponseBody {
-        let UpstreamBody { incoming, lease, until } = self;
+        let UpstreamBody { incoming, lease, upload, until } = self;
         let mut lease = Some(lease);
         if incoming.is_end_stream() {
             Lease::give_back(lease.take());
         }
         let until = until.map(|until| Box::pin(tokio::time::sleep_until(until.into())));
-        ResponseBody(Some(Open { source: Source::Upstream { incoming, lease, until }, exchange }))
+        ResponseBody(Some(Open { source: Source::Upstream { incoming, lease, upload, until }, exchange }))
     }
 }
 
@@ -212,6 +219,20 @@ impl ResponseBody {
     /// None at all, of an exchange that goes on elsewhere.
     pub(super) fn none() -> ResponseBody {
         ResponseBody(None)
+    }
+}
+
+/// Why an answer broke off: by the upstream, or because the request cannot be completed, whose connection is then given up.
+fn broken(error: Fault, upload: Option<&Progress>, exchange: &mut Exchange) -> BodyError {
+    match upload.and_then(|upload| upload.fault.get()) {
+        Some(reason) => {
+            exchange.broke_off(reason, "the request broke off while it was being answered");
+            BodyError::Refused(reason)
+        }
+        None => {
+            exchange.broke_off(Reason::UpstreamFailed, "the upstream broke off in its answer");
+            BodyError::Upstream(error)
+        }
     }
 }
 
@@ -233,29 +254,23 @@ impl Body for ResponseBody {
         }
         let frame = match source {
             Source::Own(text) => text.take().map(|t| Ok(Frame::data(t))),
-            Source::Upstream { incoming, lease, .. } => match ready!(Pin::new(&mut *incoming).poll_frame(cx))
-            {
-                Some(Err(fault)) => {
-                    if fault.is_the_requests() {
-                        exchange.broke_off(Reason::ClientTimeout, "the request broke off during its answer");
-                    } else {
-                        exchange.broke_off(Reason::UpstreamFailed, "the upstream broke off in its answer");
+            Source::Upstream { incoming, lease, upload, .. } => {
+                match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+                    Some(Err(error)) => Some(Err(broken(error, upload.as_deref(), exchange))),
+                    mut frame => {
+                        let trailers = frame.as_mut().and_then(|f| f.as_mut().ok()?.trailers_mut());
+                        // After trailers nobody asks for the end.
+                        let is_last = trailers.is_some() || incoming.is_end_stream();
+                        if let Some(trailers) = trailers {
+                            headers::strip_response(trailers);
+                        }
+                        if is_last || frame.is_none() {
+                            Lease::give_back(lease.take());
+                        }
+                        frame.map(|f| f.map_err(BodyError::Upstream))
                     }
-                    Some(Err(BodyError::Upstream(fault)))
                 }
-                mut frame => {
-                    let trailers = frame.as_mut().and_then(|f| f.as_mut().ok()?.trailers_mut());
-                    // After trailers nobody asks for the end.
-                    let is_last = trailers.is_some() || incoming.is_end_stream();
-                    if let Some(trailers) = trailers {
-                        headers::strip_response(trailers);
-                    }
-                    if is_last || frame.is_none() {
-                        Lease::give_back(lease.take());
-                    }
-                    frame.map(|f| f.map_err(BodyError::Upstream))
-                }
-            },
+            }
         };
         if frame.is_some() {
             exchange.delivery().yielded();

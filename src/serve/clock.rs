@@ -14,6 +14,10 @@ pub(crate) const SWEEP: Duration = Duration::from_millis(250);
 /// What a connection waits for from its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    /// The first byte of a handshake.
+    Silent,
+    /// The rest of the handshake, which has a deadline of its own.
+    Handshake,
     /// The first byte of a request: `idle_timeout`.
     Idle,
     /// The rest of a head: `head_timeout`.
@@ -66,7 +70,7 @@ pub(crate) struct Clock {
 impl Clock {
     pub(crate) fn new() -> Rc<Clock> {
         Rc::new(Clock {
-            phase: Cell::new(Phase::Idle),
+            phase: Cell::new(Phase::Silent),
             since: Cell::new(Instant::now()),
             blocked: Cell::new(None),
             exchanges: Cell::new(0),
@@ -77,14 +81,22 @@ impl Clock {
         })
     }
 
+    /// Bytes of the client arrived: with the first ones its handshake begins.
+    pub(crate) fn heard(&self) {
+        if self.phase.get() == Phase::Silent {
+            self.enter(Phase::Handshake);
+        }
+    }
+
     /// The handshake is over: from now on a request is waited for.
     pub(crate) fn established(&self) {
         self.enter(Phase::Idle);
     }
 
-    /// Since when a request is waited for, if that is so: none is open, of none has a byte arrived, and the last answer is out.
+    /// Since when the client has been expected to begin something, if that is so: a handshake, or a request, where none is open, of
+    /// none a byte has arrived, and the last answer is out.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
-        let idle = self.phase.get() == Phase::Idle && self.exchanges.get() == 0;
+        let idle = matches!(self.phase.get(), Phase::Silent | Phase::Idle) && self.exchanges.get() == 0;
         (idle && self.blocked.get().is_none()).then(|| self.since.get())
     }
 

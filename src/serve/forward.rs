@@ -1,5 +1,6 @@
 //! Towards the upstream. Only a [`Permit`] opens this door, and it is taken by value.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 
-use super::body::{RequestBody, ResponseBody, UpstreamBody};
+use super::body::{Progress, RequestBody, ResponseBody, UpstreamBody};
 use super::exchange::Exchange;
 use super::send::{self, Way};
 use super::upgrade::{Slot, Switched, Wish};
@@ -93,7 +94,7 @@ pub(super) async fn forward(
     let sent = Instant::now();
     let answering = async {
         match &wish {
-            None => answer(send::exchange_heads(&way, request).await?, until),
+            None => answer(send::exchange_heads(&way, request).await?, progress.clone(), until),
             Some(wish) => upgrade(&way, request, wish, until).await,
         }
     };
@@ -248,7 +249,7 @@ async fn upgrade(
 ) -> Result<Response<Answer>, Refusal> {
     let (response, whole) = way.exchange_on_new(Outgoing::new(request)).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return answer((response.map(Incoming::Http1), Lease::Whole(whole)), until);
+        return answer((response.map(Incoming::Http1), Lease::Whole(whole)), None, until);
     }
     let (head, content) = response.into_parts();
     drop(content);
@@ -259,6 +260,7 @@ async fn upgrade(
 
 fn answer(
     (response, lease): (Response<Incoming>, Lease),
+    upload: Option<Rc<Progress>>,
     until: Option<Instant>,
 ) -> Result<Response<Answer>, Refusal> {
     let (mut head, incoming) = response.into_parts();
@@ -269,5 +271,5 @@ fn answer(
     headers::strip_response(&mut head.headers);
     // The client's protocol is not the upstream's: hyper writes the version of its own connection.
     head.version = Version::default();
-    Ok(Response::from_parts(head, Answer::Body(UpstreamBody { incoming, lease, until })))
+    Ok(Response::from_parts(head, Answer::Body(UpstreamBody { incoming, lease, upload, until })))
 }

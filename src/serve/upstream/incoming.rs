@@ -24,13 +24,6 @@ pub(crate) enum Fault {
     Http2(hyper::Error),
 }
 
-impl Fault {
-    /// Whether the client's request broke off, rather than the upstream's answer.
-    pub(in crate::serve) fn is_the_requests(&self) -> bool {
-        matches!(self, Fault::Http1(http1::Fault::Upload))
-    }
-}
-
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

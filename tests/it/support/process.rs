@@ -39,6 +39,11 @@ impl Process {
         Process { stdin: child.stdin.take().unwrap(), child, stdout, stderr }
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends `TERM`, `HUP`, … to this very child.
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
