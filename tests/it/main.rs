@@ -9,6 +9,7 @@ mod clients;
 mod commands;
 mod drain;
 mod explain;
+mod floods;
 mod forwarding;
 mod forwarding_answers;
 mod forwarding_reuse;
