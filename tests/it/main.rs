@@ -7,6 +7,7 @@ mod check;
 mod client_cert_headers;
 mod clients;
 mod commands;
+mod crowds;
 mod drain;
 mod explain;
 mod floods;
