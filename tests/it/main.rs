@@ -3,11 +3,13 @@
 
 mod answers;
 mod architecture;
+mod attacks;
 mod check;
 mod client_cert_headers;
 mod clients;
 mod commands;
 mod crowds;
+mod desync;
 mod drain;
 mod explain;
 mod floods;
