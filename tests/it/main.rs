@@ -11,6 +11,7 @@ mod commands;
 mod crowds;
 mod desync;
 mod drain;
+mod drain_asked;
 mod explain;
 mod floods;
 mod forwarding;
