@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
@@ -21,6 +21,8 @@ use crate::state::Shared;
 const BACKLOG: i32 = 4096;
 /// How long the acceptor waits when the process is out of descriptors or memory.
 const BREATH: Duration = Duration::from_millis(50);
+/// How often that is told, while it lasts.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// How often a full house looks whether the limit has been raised.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -57,6 +59,7 @@ pub(super) async fn accept(
     mut phase: watch::Receiver<Phase>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
+    let mut told: Option<Instant> = None;
     loop {
         let permit = tokio::select! {
             biased;
@@ -72,7 +75,10 @@ pub(super) async fn accept(
             Ok((socket, peer)) => hand_over(&workers, Accepted { socket, peer, permit }),
             Err(error) if is_the_peers(&error) => {}
             Err(error) => {
-                tracing::warn!(error = %error, "no connection can be accepted");
+                if told.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
+                    tracing::warn!(%error, "no connection can be accepted for the moment");
+                    told = Some(Instant::now());
+                }
                 tokio::time::sleep(BREATH).await;
             }
         }

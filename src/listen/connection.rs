@@ -30,6 +30,11 @@ use crate::serve::upgrade::Slot;
 
 /// Requests that one HTTP/2 connection may have open (RFC 9113 §5.1.2 recommends no less than 100).
 const STREAMS: u32 = 100;
+/// Streams that may be reset for the client's errors, ever (CVE-2025-8671): what is still on its way to a stream that was reset for
+/// its upload's size counts too, a window of it in frames of a kilobyte.
+const ERRORS: usize = 1024;
+/// Bytes of an answer that wait for the client's window, a stream. h2's own 400 KiB would be 40 MiB a connection.
+const UNSENT: usize = 64 * 1024;
 /// hyper's buffer may not be smaller; a smaller limit of heads is held where the request is decided.
 const SMALLEST_BUFFER: usize = 8192;
 /// For the last words on a connection that is being closed.
@@ -124,10 +129,15 @@ async fn serve_http2(hall: &Hall, connection: Rc<Connection>, io: TokioIo<Client
     let head = u32::try_from(limits.request_head.saturating_mul(2)).unwrap_or(u32::MAX);
     let mut http = http2::Builder::new(LocalExecutor)
         .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(STREAMS as usize)
+        .max_local_error_reset_streams(ERRORS)
+        .max_send_buf_size(UNSENT)
         .max_header_list_size(head)
         .serve_connection(io, service);
     let outcome = drive(&mut http, End::new(hall, &connection), |http| http.graceful_shutdown()).await;
-    if let Some(Err(error)) = outcome {
+    if connection.clock().allowance().exceeded() {
+        note(&connection, Reason::RequestMalformed, "more control frames or resets than answers account for");
+    } else if let Some(Err(error)) = outcome {
         note_unreadable_frames(&connection, &error);
     }
     if connection.clock().expired() == Some(Expiry::Head) {

@@ -245,7 +245,7 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(Open { source, exchange }) = &mut self.get_mut().0 else { return Poll::Ready(None) };
-        exchange.delivery().asked();
+        exchange.guard().asked();
         if let Source::Upstream { until: Some(until), .. } = source
             && until.as_mut().poll(cx).is_ready()
         {
@@ -272,8 +272,9 @@ impl Body for ResponseBody {
                 }
             }
         };
-        if frame.is_some() {
-            exchange.delivery().yielded();
+        if let Some(frame) = &frame {
+            let data = frame.as_ref().ok().and_then(Frame::data_ref);
+            exchange.guard().yielded(data.map_or(0, Bytes::len));
         }
         Poll::Ready(frame)
     }

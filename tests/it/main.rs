@@ -3,14 +3,18 @@
 
 mod answers;
 mod architecture;
+mod attacks;
 mod check;
 mod client_cert_headers;
 mod clients;
 mod commands;
+mod crowds;
+mod desync;
 mod drain;
 mod drain_asked;
 mod drain_clients;
 mod explain;
+mod floods;
 mod forwarding;
 mod forwarding_answers;
 mod forwarding_reuse;
