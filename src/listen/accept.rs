@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 
 use super::last_call;
 use super::server::Phase;
@@ -105,7 +105,7 @@ async fn close(
     loop {
         tokio::select! {
             biased;
-            () = sleep_until(end) => break,
+            () = sleep_until(end.into()) => break,
             accepted = accept_one(&listener) => match accepted {
                 Ok(accepted) => waiting.push_back(accepted),
                 Err(error) if is_the_peers(&error) => {}

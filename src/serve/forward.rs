@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, TRANSFER_ENCODING};
+use http::header::{AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HOST, TE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
@@ -79,8 +79,7 @@ pub(super) async fn forward(
     head.uri = target(&head.uri, &path)?;
     rewrite(&mut head, permit, connection, snapshot, host, exchange)?;
     let wish = wish.filter(|_| !matches!(snapshot.upstream.url, UpstreamUrl::H2c(_)));
-    let has_content = !http_body::Body::is_end_stream(&body);
-    fit(&mut head, &snapshot.upstream.url, has_content, wish.as_ref())?;
+    fit(&mut head, &snapshot.upstream.url, wish.as_ref())?;
     let (body, progress) = RequestBody::new(body, limits, &snapshot.reserved);
     if let Some(trace) = &mut exchange.trace {
         trace.onward(&head.method, &mut head.headers, &snapshot.upstream.url);
@@ -188,7 +187,7 @@ fn rewrite(
 }
 
 /// Makes it a request of the upstream's version of HTTP.
-fn fit(head: &mut Parts, url: &UpstreamUrl, has_content: bool, wish: Option<&Wish>) -> Result<(), Refusal> {
+fn fit(head: &mut Parts, url: &UpstreamUrl, wish: Option<&Wish>) -> Result<(), Refusal> {
     let headers = &mut head.headers;
     if let UpstreamUrl::H2c(_) = url {
         // Scheme and authority are pseudo-header fields (RFC 9113 §8.3.1).
@@ -202,10 +201,6 @@ fn fit(head: &mut Parts, url: &UpstreamUrl, has_content: bool, wish: Option<&Wis
         return Ok(());
     }
     head.version = Version::HTTP_11;
-    if has_content && !headers.contains_key(CONTENT_LENGTH) {
-        // Left to itself, hyper sends GET and HEAD without their content.
-        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
     if headers.contains_key(TE) {
         // It is about this connection (RFC 9110 §10.1.4).
         headers.append(CONNECTION, HeaderValue::from_static("te"));
