@@ -66,7 +66,7 @@ machine_root() {
     local packages list
     list=$(mktemp)
     packages=$(apt-cache depends --recurse --installed --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
-        --no-enhances base-files bash coreutils dash findutils gawk grep gzip libc-bin mawk sed tar "$@" |
+        --no-enhances base-files bash coreutils dash diffutils findutils gawk grep gzip libc-bin mawk sed tar "$@" |
         sed -n 's/^\([a-z0-9][^ :]*\).*/\1/p' | sort -u)
     {
         printf '%s\n' /bin /lib /lib64 /sbin /etc/passwd /etc/group /etc/nsswitch.conf /etc/ssl/certs/ca-certificates.crt /etc/alternatives \
