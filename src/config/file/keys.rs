@@ -164,7 +164,7 @@ const INTROSPECTION: Section = Section {
         Key::new("negative_ttl", One(Text::Time(ZERO, DAY)),
             "how long the answer to an inactive token serves")
             .default("10s"),
-        Key::new("timeout", TIMEOUT, "how long one call may take").default("5s"),
+        Key::new("timeout", TIMEOUT, "how long one call may take, and how long a request waits for its turn and the answer").default("5s"),
     ],
     sections: &[],
 };
@@ -299,7 +299,7 @@ const ADMIN: Section = Section {
         Key::new("address", One(Text::Address),
             "where /livez, /readyz and /metrics are answered; never the port of clients")
             .default("127.0.0.1:9901"),
-        Key::new("control", One(Text::Socket), "the Unix socket of POST /revocations, mode 0600; left out: none"),
+        Key::new("control", One(Text::Socket), "the Unix socket of POST /revocations and POST /drain, mode 0600; left out: none"),
     ],
     sections: &[],
 };
