@@ -10,3 +10,5 @@ mod outage;
 mod sharing;
 pub(crate) mod stage;
 mod waiting;
+
+pub(crate) use kinds::verify;
