@@ -3,6 +3,7 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -197,6 +198,8 @@ impl Signer {
                 answer: AnswerForm::Json,
                 client_id: "boundgate".to_owned(),
                 require_audience: true,
+                cache_ttl: Duration::from_secs(60),
+                negative_ttl: Duration::from_secs(10),
                 generation: 1,
             }),
         })
