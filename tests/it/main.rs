@@ -27,6 +27,7 @@ mod reference;
 mod reload;
 mod reload_trust;
 mod revocation;
+mod soak;
 mod streams;
 mod streams_ends;
 mod support;

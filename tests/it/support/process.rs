@@ -45,6 +45,11 @@ impl Process {
         assert!(status.success(), "kill -s {name}: {status}");
     }
 
+    /// Its process identifier.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The most memory that it has had so far, in MiB (`VmHWM` of proc(5)).
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
