@@ -32,21 +32,29 @@ pub(super) fn start<'s>(scope: &'s Scope<'s, '_>, stage: &'s Stage) -> ScopedJoi
     })
 }
 
+/// Changes files and waits until what they say is in force. They may have been found before the signal comes.
+fn exchange(stage: &Stage, what: &str, change: impl FnOnce()) {
+    let (name, labels) = ("boundgate_reloads_total", ["outcome=\"ok\""]);
+    let before = stage.boundgate.metric(name, &labels);
+    change();
+    stage.boundgate.process.signal("HUP");
+    stage.boundgate.wait_for_metric(name, &labels, before + 1.0);
+    stage.tally.count(&format!("reloads of {what}"));
+}
+
 /// A route comes or goes that nobody asks for.
 fn exchange_configuration(stage: &Stage, round: usize) {
     let mut config = stage.config.clone();
     if round % 8 == 0 {
         config.more += "\n[[routes]]\npath = \"/somewhere-else\"\nscopes = [\"x\"]\n";
     }
-    stage.boundgate.rewrite(&config);
-    stage.boundgate.reload();
-    stage.tally.count("reloads of the configuration");
+    exchange(stage, "the configuration", || stage.boundgate.rewrite(&config));
 }
 
 fn exchange_certificate(stage: &Stage) {
-    stage.world.pki.authority.issue("server", &["localhost"], |_| {});
-    stage.boundgate.reload();
-    stage.tally.count("reloads of the server's certificate");
+    exchange(stage, "the server's certificate", || {
+        stage.world.pki.authority.issue("server", &["localhost"], |_| {});
+    });
 }
 
 /// Admitted, then no longer, on an open connection.
@@ -55,13 +63,11 @@ fn revoke_somebody(stage: &Stage, round: usize) {
     let client = stage.world.client(Some(&somebody));
     let mut connection = client.connect(stage.address()).expect("let in");
     let before = connection.get("/public/", None).expect("an answer").verdict();
-    revoke(&stage.world, &[&somebody]);
-    stage.boundgate.reload();
+    exchange(stage, "the CRL", || revoke(&stage.world, &[&somebody]));
     let after = connection.get("/public/", None).expect("an answer").verdict();
     if before != (200, String::new()) || after != (401, "certificate-not-admitted".to_owned()) {
         stage.tally.fault(format!("revoked: {before:?}, then {after:?}"));
     }
-    stage.tally.count("reloads of the CRL");
 }
 
 /// The next key is published, then used, then the last one is withdrawn.
@@ -73,10 +79,8 @@ fn rotate_keys(stage: &Stage, round: usize) {
         let [last, next] = [stage.issuer.lock().unwrap().jwks(), next.jwks()];
         json!({"keys": [last["keys"][0], next["keys"][0]]})
     };
-    std::fs::write(file, both.to_string()).unwrap();
-    stage.boundgate.reload();
+    exchange(stage, "the issuer's keys", || std::fs::write(file, both.to_string()).unwrap());
     *stage.issuer.lock().unwrap() = next;
-    stage.tally.count("reloads of the issuer's keys");
 }
 
 /// Writes `ca.crl.pem`.
