@@ -16,6 +16,7 @@ use crate::decide::issuer::{Algorithm, TokenTypes};
 use crate::decide::policy::ClaimHeaders;
 use crate::decide::route::Routes;
 
+pub use crate::decide::onward::ForwardAuthorization;
 pub use introspection::{ClientAuth, Introspection, SecretSource};
 
 /// Where in the configuration a value was written.
@@ -252,17 +253,6 @@ pub struct Upstream {
     pub connect_timeout: Duration,
     /// For the response's head, from the last byte of the request.
     pub timeout: Duration,
-}
-
-/// `[forward] authorization`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ForwardAuthorization {
-    /// The header goes to the upstream as it came.
-    Keep,
-    /// The header is taken off, on public routes too.
-    Remove,
-    /// The upstream gets the JWT that an introspection answered with, or the one that came; on public routes nothing.
-    Phantom,
 }
 
 /// `[forward]`

@@ -16,6 +16,7 @@ pub mod json;
 pub mod jwt;
 pub mod keys;
 mod name;
+pub mod onward;
 pub mod path;
 pub mod policy;
 pub mod refusal;

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::body::ResponseBody;
 use super::exchange::Exchange;
-use super::forward::{X_REQUEST_ID, request_id};
+use super::forward::request_id;
+use crate::decide::onward::X_REQUEST_ID;
 use crate::decide::refusal::{Challenge, Reason, Refusal};
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");

@@ -3,11 +3,8 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HOST, TE};
 use http::request::Parts;
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 
 use super::body::{Progress, RequestBody, ResponseBody, UpstreamBody};
 use super::exchange::Exchange;
@@ -16,18 +13,13 @@ use super::upgrade::{Slot, Switched, Wish};
 use super::upload::Upload;
 use super::upstream::{Incoming, Lease, Outgoing};
 use super::worker::Connection;
-use crate::config::settings::{ForwardAuthorization, Limits, Stream, UpstreamUrl};
+use crate::config::settings::{Limits, Stream, UpstreamUrl};
 use crate::decide::headers;
+use crate::decide::onward::{self, Said, X_REQUEST_ID};
 use crate::decide::path::RequestPath;
-use crate::decide::policy::{ForwardedJwt, Permit};
+use crate::decide::policy::Permit;
 use crate::decide::refusal::{Reason, Refusal};
 use crate::state::Snapshot;
-
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const HTTPS: HeaderValue = HeaderValue::from_static("https");
 
 /// What follows the head of the upstream's answer, before the exchange is attached to it.
 pub(super) enum Answer {
@@ -75,11 +67,22 @@ pub(super) async fn forward(
     }
     let until = until(&permit, limits);
     let wish = Wish::of(&head, &body);
-    let host = host(&head)?;
-    head.uri = target(&head.uri, &path)?;
-    rewrite(&mut head, permit, connection, snapshot, host, exchange)?;
-    let wish = wish.filter(|_| !matches!(snapshot.upstream.url, UpstreamUrl::H2c(_)));
-    fit(&mut head, &snapshot.upstream.url, wish.as_ref())?;
+    let http2 = matches!(snapshot.upstream.url, UpstreamUrl::H2c(_));
+    let settings = &snapshot.settings;
+    let said = Said {
+        reserved: &snapshot.reserved,
+        authorization: settings.forward.authorization,
+        public: settings.listener.public_url.as_deref().and_then(|url| url.strip_prefix("https://")),
+        peer: &connection.forwarded_for,
+        request_id: request_id(exchange),
+        certificate: connection.client_headers(settings.forward.client_cert),
+        http2,
+    };
+    onward::rewrite(&mut head, &path, &permit, &said)?;
+    let wish = wish.filter(|_| !http2);
+    if let Some(wish) = &wish {
+        wish.set(&mut head.headers);
+    }
     let (body, progress) = RequestBody::new(body, limits, &snapshot.reserved);
     if let Some(trace) = &mut exchange.trace {
         trace.onward(&head.method, &mut head.headers, &snapshot.upstream.url);
@@ -118,122 +121,6 @@ fn until(permit: &Permit, limits: &Limits) -> Option<Instant> {
     };
     let end = UNIX_EPOCH.checked_add(Duration::from_secs(end))?;
     Instant::now().checked_add(end.duration_since(SystemTime::now()).unwrap_or_default())
-}
-
-/// The one authority that the client named: `check_head` has seen that there is no second one that differs.
-fn host(head: &Parts) -> Result<HeaderValue, Refusal> {
-    if let Some(host) = head.headers.get(HOST) {
-        return Ok(host.clone());
-    }
-    let authority = head.uri.authority().ok_or(Reason::RequestMalformed)?;
-    HeaderValue::from_str(authority.as_str()).map_err(|_| Reason::RequestMalformed.into())
-}
-
-/// The target in origin form: the path in the form that was matched, the query as it came.
-fn target(uri: &Uri, path: &RequestPath) -> Result<Uri, Refusal> {
-    let target = match (uri.path_and_query(), uri.query()) {
-        (Some(unchanged), _) if unchanged.path() == path.sent() => unchanged.clone(),
-        (_, None) => PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(path.sent().as_bytes()))
-            .map_err(|_| Reason::PathInvalid)?,
-        (_, Some(query)) => PathAndQuery::from_maybe_shared(Bytes::from(format!("{}?{query}", path.sent())))
-            .map_err(|_| Reason::PathInvalid)?,
-    };
-    Ok(Uri::from(target))
-}
-
-/// Takes off what a client may not say, then sets what Boundgate says.
-fn rewrite(
-    head: &mut Parts,
-    permit: Permit,
-    connection: &Connection,
-    snapshot: &Snapshot,
-    host: HeaderValue,
-    exchange: &Exchange,
-) -> Result<(), Refusal> {
-    let settings = &snapshot.settings;
-    let headers = &mut head.headers;
-    snapshot.reserved.strip_request(headers);
-    // The body is asked for here (100 Continue) as soon as the upstream's connection takes it.
-    headers.remove(EXPECT);
-    match (settings.forward.authorization, permit.jwt()) {
-        (ForwardAuthorization::Keep, _) | (ForwardAuthorization::Phantom, ForwardedJwt::AsItCame) => {}
-        (ForwardAuthorization::Phantom, ForwardedJwt::Instead(jwt)) => {
-            headers.insert(AUTHORIZATION, jwt.clone());
-        }
-        (ForwardAuthorization::Remove, _) | (ForwardAuthorization::Phantom, ForwardedJwt::None) => {
-            headers.remove(AUTHORIZATION);
-        }
-    }
-    if head.version == Version::HTTP_2 {
-        join_cookies(headers);
-    }
-    let public = settings.listener.public_url.as_deref().and_then(|url| url.strip_prefix("https://"));
-    let public = match public {
-        Some(name) => HeaderValue::from_str(name).map_err(|_| Reason::RequestMalformed)?,
-        None => host.clone(),
-    };
-    headers.insert(HOST, host);
-    headers.insert(http::header::FORWARDED, forwarded(connection, &public)?);
-    headers.insert(X_FORWARDED_FOR, connection.forwarded_for.clone());
-    headers.insert(X_FORWARDED_PROTO, HTTPS);
-    headers.insert(X_FORWARDED_HOST, public);
-    headers.insert(X_REQUEST_ID, request_id(exchange));
-    // A public route is forwarded without a decision, hence without a word about who asks.
-    let certificate = permit.token().map(|_| connection.client_headers(settings.forward.client_cert));
-    for (name, value) in certificate.unwrap_or_default().iter().chain(permit.identity()) {
-        headers.insert(name.clone(), value.clone());
-    }
-    Ok(())
-}
-
-/// Makes it a request of the upstream's version of HTTP.
-fn fit(head: &mut Parts, url: &UpstreamUrl, wish: Option<&Wish>) -> Result<(), Refusal> {
-    let headers = &mut head.headers;
-    if let UpstreamUrl::H2c(_) = url {
-        // Scheme and authority are pseudo-header fields (RFC 9113 §8.3.1).
-        let host = headers.remove(HOST).ok_or(Reason::RequestMalformed)?;
-        let authority = Authority::try_from(host.as_bytes()).map_err(|_| Reason::RequestMalformed)?;
-        let mut parts = std::mem::take(&mut head.uri).into_parts();
-        parts.scheme = Some(Scheme::HTTP);
-        parts.authority = Some(authority);
-        head.uri = Uri::from_parts(parts).map_err(|_| Reason::RequestMalformed)?;
-        head.version = Version::HTTP_2;
-        return Ok(());
-    }
-    head.version = Version::HTTP_11;
-    if headers.contains_key(TE) {
-        // It is about this connection (RFC 9110 §10.1.4).
-        headers.append(CONNECTION, HeaderValue::from_static("te"));
-    }
-    if let Some(wish) = wish {
-        wish.set(headers);
-    }
-    Ok(())
-}
-
-/// `Forwarded` (RFC 7239 §4, §6): an IPv6 address stands in brackets and quotes, a host with a port in quotes.
-fn forwarded(connection: &Connection, host: &HeaderValue) -> Result<HeaderValue, Refusal> {
-    let ip = connection.forwarded_for.to_str().unwrap_or("unknown");
-    let host = host.to_str().map_err(|_| Reason::RequestMalformed)?;
-    let text = if ip.contains(':') {
-        format!("for=\"[{ip}]\";host=\"{host}\";proto=https")
-    } else {
-        format!("for={ip};host=\"{host}\";proto=https")
-    };
-    HeaderValue::from_maybe_shared(Bytes::from(text)).map_err(|_| Reason::RequestMalformed.into())
-}
-
-/// HTTP/2 may split `Cookie` into several fields; HTTP/1.1 knows one (RFC 9113 §8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    let mut all = headers.get_all(COOKIE).iter();
-    if all.next().is_none() || all.next().is_none() {
-        return;
-    }
-    let joined =
-        headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b"; "[..]);
-    if let Ok(cookie) = HeaderValue::from_maybe_shared(Bytes::from(joined)) {
-        headers.insert(COOKIE, cookie);
-    }
 }
 
 pub(super) fn request_id(exchange: &Exchange) -> HeaderValue {

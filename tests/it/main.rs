@@ -36,6 +36,7 @@ mod reload_files;
 mod reload_trust;
 mod revocation;
 mod rolling_restart;
+mod soak;
 mod streams;
 mod streams_ends;
 mod support;

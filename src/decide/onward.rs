@@ -1,0 +1,176 @@
+//! The head that goes on to the upstream: what the client may not say is taken off, then what Boundgate says is set.
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, TE};
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version};
+
+use super::headers::Reserved;
+use super::path::RequestPath;
+use super::policy::{ForwardedJwt, Permit};
+use super::refusal::{Reason, Refusal};
+
+/// The identifier of a request, towards the client and the upstream.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const HTTPS: HeaderValue = HeaderValue::from_static("https");
+
+/// `[forward] authorization`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardAuthorization {
+    /// The header goes to the upstream as it came.
+    Keep,
+    /// The header is taken off, on public routes too.
+    Remove,
+    /// The upstream gets the JWT that an introspection answered with, or the one that came; on public routes nothing.
+    Phantom,
+}
+
+/// What Boundgate knows of a request besides its head.
+pub struct Said<'a> {
+    /// Names that are not the client's to send on.
+    pub reserved: &'a Reserved,
+    /// What becomes of `Authorization`.
+    pub authorization: ForwardAuthorization,
+    /// What clients call the API: the authority of `listener.public_url`. `None`: the request's own authority.
+    pub public: Option<&'a str>,
+    /// The peer's address.
+    pub peer: &'a HeaderValue,
+    /// The request's identifier.
+    pub request_id: HeaderValue,
+    /// The headers of `[forward] client_cert` for this connection.
+    pub certificate: &'a [(HeaderName, HeaderValue)],
+    /// The upstream speaks HTTP/2.
+    pub http2: bool,
+}
+
+/// Makes of a client's head that of the request to the upstream. `head` has passed [`super::headers::check_head`], and `path` was
+/// read from it. The caller frames the body and sets `Connection` and `Upgrade` where it passes on an upgrade.
+///
+/// # Errors
+/// `request-malformed`, `path-invalid`: the head cannot be written in the upstream's version of HTTP.
+pub fn rewrite(
+    head: &mut Parts,
+    path: &RequestPath,
+    permit: &Permit,
+    said: &Said<'_>,
+) -> Result<(), Refusal> {
+    let host = host(head)?;
+    head.uri = target(&head.uri, path)?;
+    said.reserved.strip_request(&mut head.headers);
+    // The body is asked for here (100 Continue) as soon as the upstream's connection takes it.
+    head.headers.remove(EXPECT);
+    authorize(&mut head.headers, permit, said.authorization);
+    if head.version == Version::HTTP_2 {
+        join_cookies(&mut head.headers);
+    }
+    speak(&mut head.headers, host, permit, said)?;
+    if said.http2 { fit_http2(head) } else { fit_http1(head) }
+}
+
+/// The one authority that the client named: `check_head` has seen that there is no second one that differs.
+fn host(head: &Parts) -> Result<HeaderValue, Refusal> {
+    if let Some(host) = head.headers.get(HOST) {
+        return Ok(host.clone());
+    }
+    let authority = head.uri.authority().ok_or(Reason::RequestMalformed)?;
+    HeaderValue::from_str(authority.as_str()).map_err(|_| Reason::RequestMalformed.into())
+}
+
+/// The target in origin form: the path in the form that was matched, the query as it came.
+fn target(uri: &Uri, path: &RequestPath) -> Result<Uri, Refusal> {
+    let target = match (uri.path_and_query(), uri.query()) {
+        (Some(unchanged), _) if unchanged.path() == path.sent() => unchanged.clone(),
+        (_, None) => PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(path.sent().as_bytes()))
+            .map_err(|_| Reason::PathInvalid)?,
+        (_, Some(query)) => PathAndQuery::from_maybe_shared(Bytes::from(format!("{}?{query}", path.sent())))
+            .map_err(|_| Reason::PathInvalid)?,
+    };
+    Ok(Uri::from(target))
+}
+
+fn authorize(headers: &mut HeaderMap, permit: &Permit, authorization: ForwardAuthorization) {
+    match (authorization, permit.jwt()) {
+        (ForwardAuthorization::Keep, _) | (ForwardAuthorization::Phantom, ForwardedJwt::AsItCame) => {}
+        (ForwardAuthorization::Phantom, ForwardedJwt::Instead(jwt)) => {
+            headers.insert(AUTHORIZATION, jwt.clone());
+        }
+        (ForwardAuthorization::Remove, _) | (ForwardAuthorization::Phantom, ForwardedJwt::None) => {
+            headers.remove(AUTHORIZATION);
+        }
+    }
+}
+
+/// HTTP/2 may split `Cookie` into several fields; HTTP/1.1 knows one (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut all = headers.get_all(COOKIE).iter();
+    if all.next().is_none() || all.next().is_none() {
+        return;
+    }
+    let joined =
+        headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b"; "[..]);
+    if let Ok(cookie) = HeaderValue::from_maybe_shared(Bytes::from(joined)) {
+        headers.insert(COOKIE, cookie);
+    }
+}
+
+/// Sets what Boundgate says.
+fn speak(
+    headers: &mut HeaderMap,
+    host: HeaderValue,
+    permit: &Permit,
+    said: &Said<'_>,
+) -> Result<(), Refusal> {
+    let public = match said.public {
+        Some(name) => HeaderValue::from_str(name).map_err(|_| Reason::RequestMalformed)?,
+        None => host.clone(),
+    };
+    headers.insert(HOST, host);
+    headers.insert(FORWARDED, forwarded(said.peer, &public)?);
+    headers.insert(X_FORWARDED_FOR, said.peer.clone());
+    headers.insert(X_FORWARDED_PROTO, HTTPS);
+    headers.insert(X_FORWARDED_HOST, public);
+    headers.insert(X_REQUEST_ID, said.request_id.clone());
+    // A public route is forwarded without a decision, hence without a word about who asks.
+    let certificate = permit.token().map(|_| said.certificate).unwrap_or_default();
+    for (name, value) in certificate.iter().chain(permit.identity()) {
+        headers.insert(name.clone(), value.clone());
+    }
+    Ok(())
+}
+
+/// `Forwarded` (RFC 7239 §4, §6): an IPv6 address stands in brackets and quotes, a host with a port in quotes.
+fn forwarded(peer: &HeaderValue, host: &HeaderValue) -> Result<HeaderValue, Refusal> {
+    let ip = peer.to_str().unwrap_or("unknown");
+    let host = host.to_str().map_err(|_| Reason::RequestMalformed)?;
+    let text = if ip.contains(':') {
+        format!("for=\"[{ip}]\";host=\"{host}\";proto=https")
+    } else {
+        format!("for={ip};host=\"{host}\";proto=https")
+    };
+    HeaderValue::from_maybe_shared(Bytes::from(text)).map_err(|_| Reason::RequestMalformed.into())
+}
+
+/// Scheme and authority are pseudo-header fields (RFC 9113 §8.3.1).
+fn fit_http2(head: &mut Parts) -> Result<(), Refusal> {
+    let host = head.headers.remove(HOST).ok_or(Reason::RequestMalformed)?;
+    let authority = Authority::try_from(host.as_bytes()).map_err(|_| Reason::RequestMalformed)?;
+    let mut parts = std::mem::take(&mut head.uri).into_parts();
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = Some(authority);
+    head.uri = Uri::from_parts(parts).map_err(|_| Reason::RequestMalformed)?;
+    head.version = Version::HTTP_2;
+    Ok(())
+}
+
+fn fit_http1(head: &mut Parts) -> Result<(), Refusal> {
+    head.version = Version::HTTP_11;
+    if head.headers.contains_key(TE) {
+        // It is about this connection (RFC 9110 §10.1.4).
+        head.headers.append(CONNECTION, HeaderValue::from_static("te"));
+    }
+    Ok(())
+}
