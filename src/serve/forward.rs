@@ -6,13 +6,13 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HOST, TE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 
 use super::body::{RequestBody, ResponseBody, UpstreamBody};
 use super::exchange::Exchange;
 use super::send::{self, Way};
-use super::upgrade::{Slot, Switched, Wish};
+use super::upgrade::{Near, Switched, Wish};
 use super::upload::Upload;
 use super::upstream::Lease;
 use super::worker::Connection;
@@ -36,12 +36,12 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    /// For the client; the exchange lasts as long as the body or, by way of `slot`, the tunnel.
-    pub(super) fn with(self, exchange: Exchange, slot: &Slot) -> ResponseBody {
+    /// For the client; the exchange lasts as long as the body or, by way of `near`, the tunnel.
+    pub(super) fn with(self, exchange: Exchange, near: Near) -> ResponseBody {
         match self {
             Answer::Body(body) => body.with(exchange),
             Answer::Switched(switched) => {
-                slot.set(Some(Box::new(switched.with(exchange))));
+                near.take(switched.with(exchange));
                 ResponseBody::none()
             }
         }
@@ -74,11 +74,12 @@ pub(super) async fn forward(
         return Err(Reason::BodyTooLarge.into());
     }
     let until = until(&permit, limits);
-    let wish = Wish::of(&head, &body);
+    let wish = Wish::of(&head, &body)?;
     let host = host(&head)?;
     head.uri = target(&head.uri, &path)?;
     rewrite(&mut head, permit, connection, snapshot, host, exchange)?;
-    let wish = wish.filter(|_| !matches!(snapshot.upstream.url, UpstreamUrl::H2c(_)));
+    let h2c = matches!(snapshot.upstream.url, UpstreamUrl::H2c(_));
+    let wish = wish.filter(|wish| !h2c || wish.is_extended_connect());
     fit(&mut head, &snapshot.upstream.url, wish.as_ref())?;
     let (body, progress) = RequestBody::new(body, limits, &snapshot.reserved);
     if let Some(trace) = &mut exchange.trace {
@@ -94,6 +95,7 @@ pub(super) async fn forward(
     let answering = async {
         match &wish {
             None => answer(send::exchange_heads(&way, request, progress.as_deref()).await?, until),
+            Some(_) if h2c => connect(&way, request, until).await,
             Some(wish) => upgrade(&way, request, wish, until).await,
         }
     };
@@ -197,6 +199,10 @@ fn fit(head: &mut Parts, url: &UpstreamUrl, wish: Option<&Wish>) -> Result<(), R
         parts.authority = Some(authority);
         head.uri = Uri::from_parts(parts).map_err(|_| Reason::RequestMalformed)?;
         head.version = Version::HTTP_2;
+        if wish.is_some() {
+            // With the `:protocol` that came (RFC 8441 §4).
+            head.method = Method::CONNECT;
+        }
         return Ok(());
     }
     head.version = Version::HTTP_11;
@@ -250,10 +256,36 @@ async fn upgrade(
     let (mut lease, bare) = connecting.await?;
     let mut response = send::send(way, &mut lease, request, None).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return answer((response, lease), until);
+        return declined(wish.is_extended_connect(), (response, lease), until);
     }
     let switched = Switched::take(&mut response, wish, bare, until).await?;
     Ok(response.map(|_| Answer::Switched(switched)))
+}
+
+/// Passes an extended CONNECT on to an upstream of HTTP/2.
+async fn connect(
+    way: &Way<'_>,
+    request: Request<RequestBody>,
+    until: Option<Instant>,
+) -> Result<Response<Answer>, Refusal> {
+    let (mut response, lease) = send::exchange_heads(way, request, None).await?;
+    if response.status() != StatusCode::OK {
+        return declined(true, (response, lease), until);
+    }
+    let switched = Switched::take_stream(&mut response, lease, until).await?;
+    Ok(response.map(|_| Answer::Switched(switched)))
+}
+
+/// What the upstream answers instead of switching. To an extended CONNECT success would say that it has (RFC 9113 §8.5).
+fn declined(
+    extended_connect: bool,
+    (response, lease): (Response<Incoming>, Lease),
+    until: Option<Instant>,
+) -> Result<Response<Answer>, Refusal> {
+    if extended_connect && response.status().is_success() {
+        return Err(Reason::UpstreamFailed.note("the upstream did not switch to WebSocket"));
+    }
+    answer((response, lease), until)
 }
 
 fn answer(

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
+use hyper::ext::Protocol;
 
 use super::body::{Progress, RequestBody, Sending};
 use super::upstream::{Lease, Pool};
@@ -68,6 +69,9 @@ fn spare(request: &Request<RequestBody>, shared: bool) -> Option<Request<Request
     spare.method_mut().clone_from(request.method());
     spare.uri_mut().clone_from(request.uri());
     *spare.version_mut() = request.version();
+    if let Some(protocol) = request.extensions().get::<Protocol>() {
+        spare.extensions_mut().insert(protocol.clone());
+    }
     spare.headers_mut().clone_from(request.headers());
     Some(spare)
 }
@@ -107,6 +111,10 @@ pub(super) async fn send(
     request: Request<RequestBody>,
     progress: Option<&Progress>,
 ) -> Result<Response<Incoming>, Failure> {
+    if *request.method() == Method::CONNECT && !lease.takes_extended_connect() {
+        let note = "a WebSocket over HTTP/2, for which the upstream has no SETTINGS_ENABLE_CONNECT_PROTOCOL";
+        return Err(Failure::Final(Reason::UpstreamFailed.note(note)));
+    }
     let outcome = within(way.limits.timeout, progress, lease.send(request)).await;
     let Some(outcome) = outcome else {
         // The whole connection may be dead, which no other request needs to find out for itself.

@@ -89,6 +89,11 @@ impl Lease {
         }
     }
 
+    /// Whether an extended CONNECT may go there (RFC 8441 §3).
+    pub(super) fn takes_extended_connect(&self) -> bool {
+        matches!(self, Lease::Stream(stream) if stream.takes_extended_connect())
+    }
+
     /// Whether other requests share the connection.
     pub(super) fn is_shared(&self) -> bool {
         matches!(self, Lease::Stream(_))

@@ -142,6 +142,12 @@ impl Stream {
         Stream { connection: connection.clone() }
     }
 
+    /// SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3).
+    pub(super) fn takes_extended_connect(&self) -> bool {
+        let enabled = Driver::is_extended_connect_protocol_enabled;
+        self.connection.driver.try_borrow().is_ok_and(|driver| driver.as_ref().is_some_and(enabled))
+    }
+
     pub(super) fn sender(&self) -> &RefCell<SendRequest<RequestBody>> {
         &self.connection.sender
     }
