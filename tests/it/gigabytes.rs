@@ -88,23 +88,18 @@ fn a_gigabyte_needs_no_memory() {
     };
     assert_eq!(stage.connect().get("/", None).unwrap().status(), 401);
     let before = stage.boundgate.process.peak_memory();
-    for version in ["--http1.1", "--http2"] {
-        for (target, arguments) in [
-            ("/length", &["-T", &upload][..]),
-            ("/chunked", &["-T", &upload, "-H", "Transfer-Encoding: chunked", "-H", "Content-Length:"]),
-            ("/length", &[]),
-            ("/chunked", &[]),
-        ] {
-            let answer = if arguments.is_empty() {
-                let out = ["--no-include", "--output", "/dev/null"];
-                let report = ["--write-out", "HTTP/1.1 200 counted\\r\\n\\r\\n%{size_download}"];
-                curl(target, &[&[version][..], &out, &report].concat())
-            } else {
-                curl(target, &[&[version][..], arguments].concat())
-            };
-            assert_eq!(answer.text(), size.to_string(), "{version} {target} {arguments:?}");
-            let peak = stage.boundgate.process.peak_memory();
-            assert!(peak < before + ROOM, "{version} {target}: {before} MiB before, {peak} MiB after");
-        }
+    let in_chunks = ["-T", &upload, "-H", "Transfer-Encoding: chunked", "-H", "Content-Length:"];
+    let counted = ["--no-include", "--output", "/dev/null", "--write-out"];
+    let counted = [&counted[..], &["HTTP/1.1 200 counted\\r\\n\\r\\n%{size_download}"]].concat();
+    for (version, target, arguments) in [
+        ("--http1.1", "/", &in_chunks[..]),
+        ("--http1.1", "/length", &counted),
+        ("--http2", "/", &["-T", &upload]),
+        ("--http2", "/chunked", &counted),
+    ] {
+        let answer = curl(target, &[&[version][..], arguments].concat());
+        assert_eq!(answer.text(), size.to_string(), "{version} {target} {arguments:?}");
+        let peak = stage.boundgate.process.peak_memory();
+        assert!(peak < before + ROOM, "{version} {target}: {before} MiB before, {peak} MiB after");
     }
 }

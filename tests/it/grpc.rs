@@ -41,8 +41,9 @@ impl Run {
 
     /// Waits until the server says that this call was cancelled.
     fn was_cancelled(&self, call: &str) {
-        let line = json!({ "cancelled": call }).to_string();
-        let found = self.server.stdout.find(|said| (said == line).then_some(()));
+        let words = json!({ "cancelled": call });
+        let is_it = |line: &str| serde_json::from_str::<Value>(line).is_ok_and(|said| said == words);
+        let found = self.server.stdout.find(|line| is_it(line).then_some(()));
         assert!(found.is_some(), "{call}: {}", self.server.output());
     }
 }

@@ -81,6 +81,19 @@ impl Client {
         String::from_utf8(all).unwrap()
     }
 
+    /// Reads on until the stream ends, which it has to, in whatever way.
+    pub(crate) fn hear_out(&self, answered: &mut Answered) {
+        let rest = async { while let Some(Ok(_)) = answered.down.data().await {} };
+        let ended = async { tokio::time::timeout(PATIENCE, rest).await };
+        assert!(self.runtime.block_on(ended).is_ok(), "the stream does not end");
+    }
+
+    /// Has everything so far arrive at the other end: the connection is driven until a request after it is answered.
+    pub(crate) fn settle(&mut self) {
+        let request = Request::get("https://localhost/").body(()).unwrap();
+        assert_eq!(self.send(request).head.status(), 401);
+    }
+
     /// The status and the body, or the `reason` where it is a problem document.
     pub(crate) fn verdict(&self, mut answered: Answered) -> (u16, String) {
         let (body, _) = self.runtime.block_on(h2c::read(&mut answered.down));
