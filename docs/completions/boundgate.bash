@@ -28,6 +28,9 @@ _boundgate() {
             boundgate,demo)
                 cmd="boundgate__subcmd__demo"
                 ;;
+            boundgate,drain)
+                cmd="boundgate__subcmd__drain"
+                ;;
             boundgate,explain)
                 cmd="boundgate__subcmd__explain"
                 ;;
@@ -61,6 +64,9 @@ _boundgate() {
             boundgate__subcmd__help,demo)
                 cmd="boundgate__subcmd__help__subcmd__demo"
                 ;;
+            boundgate__subcmd__help,drain)
+                cmd="boundgate__subcmd__help__subcmd__drain"
+                ;;
             boundgate__subcmd__help,explain)
                 cmd="boundgate__subcmd__help__subcmd__explain"
                 ;;
@@ -89,7 +95,7 @@ _boundgate() {
 
     case "${cmd}" in
         boundgate)
-            opts="-h -V --help --version run check demo certs thumbprint explain health completions man reference help"
+            opts="-h -V --help --version run check demo certs thumbprint explain health drain completions man reference help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -162,6 +168,24 @@ _boundgate() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        boundgate__subcmd__drain)
+            opts="-h --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         boundgate__subcmd__explain)
             opts="-h --config --token --cert --method --path --jwks --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -219,7 +243,7 @@ _boundgate() {
             return 0
             ;;
         boundgate__subcmd__help)
-            opts="run check demo certs thumbprint explain health completions man reference help"
+            opts="run check demo certs thumbprint explain health drain completions man reference help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -275,6 +299,20 @@ _boundgate() {
             return 0
             ;;
         boundgate__subcmd__help__subcmd__demo)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        boundgate__subcmd__help__subcmd__drain)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

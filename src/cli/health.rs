@@ -9,7 +9,7 @@ use super::CliError;
 use crate::config::resolve;
 
 /// For the connection and for the answer.
-const TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(3);
 /// More than `/readyz` ever answers.
 const ANSWER: u64 = 64 << 10;
 
@@ -42,10 +42,15 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 fn ask(address: SocketAddr) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    exchange(stream, "GET /readyz")
+}
+
+/// Sends a request without a body on a fresh connection; head and body of the answer.
+pub(super) fn exchange(mut stream: impl Read + Write, what: &str) -> std::io::Result<String> {
+    write!(stream, "{what} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.take(ANSWER).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())

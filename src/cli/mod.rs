@@ -5,6 +5,7 @@ pub mod certs;
 pub mod check;
 pub mod completions;
 pub mod demo;
+pub mod drain;
 pub mod error;
 pub mod explain;
 pub mod health;
@@ -68,6 +69,9 @@ enum Command {
     },
     /// Ask the running sidecar's /readyz
     Health(Config),
+    /// Tell the running sidecar to drain and end, as SIGTERM does
+    #[command(after_help = drain::WHAT_FOR)]
+    Drain(Config),
     /// Print the completions of this command line for a shell
     #[command(hide = true)]
     Completions {
@@ -132,6 +136,7 @@ impl Command {
             }
             Command::Explain { config, request } => explain::run(&config.file, request, out),
             Command::Health(config) => health::run(&config.file, out),
+            Command::Drain(config) => drain::run(&config.file, out),
             Command::Completions { shell } => completions::run(*shell, out),
             Command::Man { directory } => man::run(directory, out),
             Command::Reference { directory } => reference::run(directory, out),

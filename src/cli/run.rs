@@ -1,4 +1,4 @@
-//! `boundgate run`: the sidecar until SIGTERM.
+//! `boundgate run`: the sidecar until SIGTERM or `boundgate drain`.
 
 use std::io;
 use std::path::Path;
@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::CliError;
 use crate::listen::{Sidecar, StartError};
 
-/// Runs the sidecar; SIGHUP reloads, SIGTERM and SIGINT drain it.
+/// Runs the sidecar; SIGHUP reloads, SIGTERM, SIGINT and the control socket's `POST /drain` drain it.
 ///
 /// # Errors
 /// The configuration cannot be used, or a port or thread cannot be had.
@@ -30,6 +30,7 @@ pub fn run(config: &Path) -> Result<(), CliError> {
                 _ = hangup.recv() => sidecar.control().reload().await,
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
+                () = sidecar.drain_asked() => break,
             }
         }
     });

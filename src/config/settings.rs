@@ -346,6 +346,6 @@ pub struct Log {
 pub struct Admin {
     /// Where `/livez`, `/readyz` and `/metrics` are answered.
     pub address: Located<SocketAddr>,
-    /// The unix socket of `POST /revocations`, without `unix:`; `None`: there is none.
+    /// The unix socket of `POST /revocations` and `POST /drain`, without `unix:`; `None`: there is none.
     pub control: Option<Located<PathBuf>>,
 }

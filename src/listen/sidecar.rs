@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustls_pki_types::UnixTime;
+use tokio::sync::Notify;
 
 use super::accept;
 use super::server::{Parts, Server};
@@ -17,10 +18,9 @@ use crate::config::settings::{self, Located, Settings};
 use crate::log::{self, Filter, Log, LogGuard};
 use crate::metrics::{self, FileTime, Outcome, Registry};
 use crate::serve::admin::{self, AdminState};
-use crate::serve::control_socket::{self, ControlSocket};
+use crate::serve::control_socket::{self, ControlSocket, Reach};
 use crate::state::advice::advice;
 use crate::state::control::{self, Commands, Control, Tools, Trigger};
-use crate::state::introspect::Introspector;
 use crate::state::reload::{Look, Watch};
 use crate::state::snapshot::Expiring;
 use crate::state::status::Board;
@@ -54,6 +54,7 @@ pub struct Sidecar {
     admin: Arc<AdminState>,
     control: Control,
     control_thread: JoinHandle<()>,
+    drain_asked: Arc<Notify>,
     shared: Arc<Shared>,
     traces: Traces,
     log: LogGuard,
@@ -86,9 +87,11 @@ impl Sidecar {
         let board = Arc::new(Board::default());
         let admin = Arc::new(AdminState::new(registry.clone(), board.clone()));
         let tools = tools(watch, registry, board, log.clone());
+        let drain_asked = Arc::new(Notify::new());
+        let reach = Reach { introspector: control.introspector().clone(), drain: drain_asked.clone() };
         let doors = Doors {
             admin: (admin_listener, admin.clone()),
-            control: control_socket.map(|socket| (socket, control.introspector().clone())),
+            control: control_socket.map(|socket| (socket, reach)),
         };
         let control_thread = start_control(shared.clone(), commands, tools, doors).map_err(runtime)?;
 
@@ -97,7 +100,17 @@ impl Sidecar {
         let server = Server::start(listener, &parts, workers).map_err(runtime)?;
         admin.accepting();
         tracing::info!(address = %server.address(), admin = %admin_address, "listening");
-        Ok(Sidecar { server, admin_address, admin, control, control_thread, shared, traces, log: log_guard })
+        Ok(Sidecar {
+            server,
+            admin_address,
+            admin,
+            control,
+            control_thread,
+            drain_asked,
+            shared,
+            traces,
+            log: log_guard,
+        })
     }
 
     /// Where clients connect.
@@ -113,6 +126,11 @@ impl Sidecar {
     /// The line to the control thread, for [`Control::reload`].
     pub fn control(&self) -> &Control {
         &self.control
+    }
+
+    /// Returns when the control socket is told to drain; never without one.
+    pub async fn drain_asked(&self) {
+        self.drain_asked.notified().await;
     }
 
     /// Turns `/readyz`, goes on accepting for `drain_delay`, then closes the listener and lets open requests finish within
@@ -159,7 +177,7 @@ fn bind_control(path: &Located<PathBuf>) -> Result<ControlSocket, StartError> {
 /// What the control thread serves besides its work.
 struct Doors {
     admin: (TcpListener, Arc<AdminState>),
-    control: Option<(ControlSocket, Introspector)>,
+    control: Option<(ControlSocket, Reach)>,
 }
 
 fn runtime(error: io::Error) -> StartError {
@@ -180,9 +198,9 @@ fn start_control(
                 Ok(listener) => drop(tokio::spawn(admin::serve(listener, state))),
                 Err(error) => tracing::error!(%error, "the admin server has failed"),
             }
-            if let Some((socket, introspector)) = control {
+            if let Some((socket, reach)) = control {
                 tokio::spawn(async move {
-                    let Err(error) = control_socket::serve(socket, introspector).await;
+                    let Err(error) = control_socket::serve(socket, reach).await;
                     tracing::error!(%error, "the control socket has failed");
                 });
             }

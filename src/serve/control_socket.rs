@@ -1,4 +1,4 @@
-//! `[admin] control`: a unix socket for the one who runs this process, with `POST /revocations`.
+//! `[admin] control`: a unix socket for the one who runs this process, with `POST /revocations` and `POST /drain`.
 
 use std::convert::Infallible;
 use std::fs::{self, File, Permissions};
@@ -22,7 +22,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::decide::revocation::Revocation;
 use crate::state::introspect::Introspector;
@@ -40,6 +40,15 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const LIFE: Duration = Duration::from_secs(60);
 /// Where no connection can be accepted, for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What its requests reach.
+#[derive(Clone)]
+pub struct Reach {
+    /// Forgets tokens.
+    pub introspector: Introspector,
+    /// Told when the process is to drain and end.
+    pub drain: Arc<Notify>,
+}
 
 /// The socket, listening. Its file is removed on drop.
 pub struct ControlSocket {
@@ -99,7 +108,7 @@ fn make_room(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// The runtime does not take the socket.
-pub async fn serve(socket: ControlSocket, introspector: Introspector) -> io::Result<Infallible> {
+pub async fn serve(socket: ControlSocket, reach: Reach) -> io::Result<Infallible> {
     let ControlSocket { listener, _file } = socket;
     let listener = UnixListener::from_std(listener)?;
     let places = Arc::new(Semaphore::new(CONNECTIONS));
@@ -107,9 +116,9 @@ pub async fn serve(socket: ControlSocket, introspector: Introspector) -> io::Res
         let place = places.clone().acquire_owned().await;
         match listener.accept().await {
             Ok((stream, _)) => {
-                let introspector = introspector.clone();
+                let reach = reach.clone();
                 tokio::spawn(async move {
-                    connection(stream, introspector).await;
+                    connection(stream, reach).await;
                     drop(place);
                 });
             }
@@ -121,10 +130,10 @@ pub async fn serve(socket: ControlSocket, introspector: Introspector) -> io::Res
     }
 }
 
-async fn connection(stream: UnixStream, introspector: Introspector) {
+async fn connection(stream: UnixStream, reach: Reach) {
     let service = service_fn(move |request| {
-        let introspector = introspector.clone();
-        async move { Ok::<_, Infallible>(answer(request, &introspector).await) }
+        let reach = reach.clone();
+        async move { Ok::<_, Infallible>(answer(request, &reach).await) }
     });
     let connection = pin!(
         http1::Builder::new()
@@ -137,15 +146,25 @@ async fn connection(stream: UnixStream, introspector: Introspector) {
     let _ = tokio::time::timeout(LIFE, connection).await;
 }
 
-async fn answer(request: Request<Incoming>, introspector: &Introspector) -> Response<Full<Bytes>> {
-    if request.uri().path() != "/revocations" {
-        return fault(StatusCode::NOT_FOUND, "there is /revocations");
-    }
+async fn answer(request: Request<Incoming>, reach: &Reach) -> Response<Full<Bytes>> {
+    let drain = match request.uri().path() {
+        "/revocations" => false,
+        "/drain" => true,
+        _ => return fault(StatusCode::NOT_FOUND, "there are /revocations and /drain"),
+    };
     if request.method() != Method::POST {
         let mut response = fault(StatusCode::METHOD_NOT_ALLOWED, "only POST");
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
+    if drain {
+        reach.drain.notify_one(); // a second time changes nothing
+        return respond(StatusCode::OK, &json!({ "draining": true }));
+    }
+    revoke(request, &reach.introspector).await
+}
+
+async fn revoke(request: Request<Incoming>, introspector: &Introspector) -> Response<Full<Bytes>> {
     let body = match Limited::new(request.into_body(), BODY).collect().await {
         Ok(body) => body.to_bytes(),
         Err(_) => return fault(StatusCode::BAD_REQUEST, "a body that breaks off or is too large"),

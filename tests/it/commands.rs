@@ -195,7 +195,7 @@ fn help_and_version_are_answers() {
     assert_eq!((version.code, version.stdout, &*version.stderr), (Some(0), expected, ""));
     let help = boundgate(&["--help"]);
     assert_eq!((help.code, &*help.stderr), (Some(0), ""));
-    for name in ["run", "check", "demo", "certs", "thumbprint", "health"] {
+    for name in ["run", "check", "demo", "certs", "thumbprint", "health", "drain"] {
         assert!(help.stdout.contains(&format!("\n  {name} ")), "{}", help.stdout);
         let help = boundgate(&[name, "--help"]);
         assert_eq!(help.code, Some(0));

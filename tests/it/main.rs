@@ -8,6 +8,7 @@ mod client_cert_headers;
 mod clients;
 mod commands;
 mod drain;
+mod drain_asked;
 mod expectations;
 mod explain;
 mod forwarding;

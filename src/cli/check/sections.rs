@@ -228,7 +228,9 @@ fn admin(settings: &Settings) -> Section {
     let address = settings.admin.address.value;
     let section = Section::new("admin").row("address", format!("{address}: /livez, /readyz, /metrics"));
     match &settings.admin.control {
-        Some(socket) => section.row("control", format!("unix:{}: POST /revocations", socket.value.display())),
+        Some(socket) => {
+            section.row("control", format!("unix:{}: POST /revocations, /drain", socket.value.display()))
+        }
         None => section,
     }
 }

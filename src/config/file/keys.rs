@@ -299,7 +299,7 @@ const ADMIN: Section = Section {
         Key::new("address", One(Text::Address),
             "where /livez, /readyz and /metrics are answered; never the port of clients")
             .default("127.0.0.1:9901"),
-        Key::new("control", One(Text::Socket), "the Unix socket of POST /revocations, mode 0600; left out: none"),
+        Key::new("control", One(Text::Socket), "the Unix socket of POST /revocations and POST /drain, mode 0600; left out: none"),
     ],
     sections: &[],
 };
