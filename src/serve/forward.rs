@@ -154,7 +154,8 @@ fn rewrite(
     let settings = &snapshot.settings;
     let headers = &mut head.headers;
     snapshot.reserved.strip_request(headers);
-    // The body is asked for here (100 Continue) as soon as the upstream's connection takes it.
+    // The body is asked for here (100 Continue) once the request is accepted and the upstream's connection takes it. hyper's server can
+    // send no interim answer besides that one, and none at all over HTTP/2: those of the upstream end at Boundgate.
     headers.remove(EXPECT);
     match (settings.forward.authorization, permit.jwt()) {
         (ForwardAuthorization::Keep, _) | (ForwardAuthorization::Phantom, ForwardedJwt::AsItCame) => {}

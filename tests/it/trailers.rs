@@ -35,8 +35,11 @@ fn api() -> Server {
     })
 }
 
+/// A body and its trailers.
+type Whole = (Vec<u8>, Option<HeaderMap>);
+
 /// An API of HTTP/2 whose answers have trailers, and that tells of those that it gets.
-fn h2c_api() -> (H2c, Receiver<(Vec<u8>, Option<HeaderMap>)>) {
+fn h2c_api() -> (H2c, Receiver<Whole>) {
     let (tell, told) = channel();
     let api = H2c::start(100, move |mut request, mut respond| {
         let tell = tell.clone();
@@ -62,7 +65,7 @@ fn in_front_of(world: &World, url: String) -> Boundgate {
 }
 
 /// An upload over HTTP/2 with trailers, announced or not: the answer's text and trailers.
-fn upload_over_h2(client: &mut Client, token: &str, announced: bool) -> (Vec<u8>, Option<HeaderMap>) {
+fn upload_over_h2(client: &mut Client, token: &str, announced: bool) -> Whole {
     let mut request = Request::post("https://localhost/").header("te", "trailers");
     if announced {
         request = request.header("trailer", "x-sum");
