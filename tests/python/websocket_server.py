@@ -11,8 +11,12 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
 
 
+SPEAKING = threading.Lock()
+
+
 def say(**words):
-    print(json.dumps(words), flush=True)
+    with SPEAKING:  # print alone would let another thread's line in before the end of this one
+        print(json.dumps(words), flush=True)
 
 
 def talk(socket):
