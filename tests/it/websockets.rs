@@ -68,7 +68,7 @@ fn everything_passes_both_ways() {
             "protocol": "chat.v1",
             "text": "hello",
             "large": [true, true],
-            "pings": [true, "ponged"],
+            "ponged": "ponged",
             "closed": [1000, "bye"],
         })
     );
