@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::CliError;
@@ -13,6 +14,7 @@ use crate::listen::{Sidecar, StartError};
 /// # Errors
 /// The configuration cannot be used, or a port or thread cannot be had.
 pub fn run(config: &Path) -> Result<(), CliError> {
+    raise_open_files();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     // Before the first request: a signal that comes early is not lost.
     let (mut hangup, mut terminate, mut interrupt) = {
@@ -36,6 +38,14 @@ pub fn run(config: &Path) -> Result<(), CliError> {
     });
     sidecar.drain();
     Ok(())
+}
+
+/// Takes all the descriptors that the process may have: many systems give 1024 to who does not ask, out of respect for select(2).
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    // Where that fails, the present limit holds, and connections above it wait.
+    let _ = setrlimit(Resource::Nofile, raised);
 }
 
 fn failed(error: io::Error) -> CliError {

@@ -20,8 +20,8 @@ pub(super) struct Claims {
     pub(super) nbf: Option<u64>,
     /// RFC 7519 §4.1.6
     pub(super) iat: Option<u64>,
-    /// RFC 7519 §4.1.3; empty where there is no `aud`.
-    pub(super) audiences: Vec<String>,
+    /// RFC 7519 §4.1.3; `None` where there is no `aud`, which is not the same as one that names nobody.
+    pub(super) audiences: Option<Vec<String>>,
     /// Scopes joined by spaces (RFC 9068 §2.2.3, RFC 6749 §3.3); `None` where there is neither `scope` nor `scp`.
     pub(super) scope: Option<String>,
     /// `sub`, cut for the log.
@@ -97,7 +97,8 @@ impl Claims {
 impl Claims {
     /// Bytes beyond their own size.
     pub(super) fn weight(&self) -> usize {
-        let audiences: usize = self.audiences.iter().map(|aud| size_of::<String>() + aud.len()).sum();
+        let audiences: usize =
+            self.audiences.iter().flatten().map(|aud| size_of::<String>() + aud.len()).sum();
         let named = [&self.subject, &self.client_id].into_iter().flatten();
         // An Arc counts in two words before its text.
         let names: usize = named.map(|name| 2 * size_of::<usize>() + name.len()).sum();
@@ -156,11 +157,13 @@ fn string<'a>(object: &'a Object, name: &'static str) -> Result<Option<&'a str>,
 }
 
 /// RFC 7519 §4.1.3: one string or an array of strings.
-fn audiences(aud: Option<Value>) -> Result<Vec<String>, Refusal> {
+fn audiences(aud: Option<Value>) -> Result<Option<Vec<String>>, Refusal> {
     match aud {
-        None => Ok(Vec::new()),
-        Some(Value::String(audience)) => Ok(vec![audience]),
-        Some(Value::Array(items)) => strings(items).ok_or("'aud' holds something else than strings"),
+        None => Ok(None),
+        Some(Value::String(audience)) => Ok(Some(vec![audience])),
+        Some(Value::Array(items)) => {
+            strings(items).map(Some).ok_or("'aud' holds something else than strings")
+        }
         Some(_) => Err("'aud' is neither a string nor an array of strings"),
     }
     .map_err(|note| Reason::ClaimsInvalid.note(note))

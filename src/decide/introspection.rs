@@ -20,7 +20,9 @@ use super::verified::Genuine;
 const MAX_AGE: u64 = 60;
 
 /// Indices of the issuers that are asked about a token, in their order: none about what has the form of a JWT, for it is its
-/// issuer's keys that prove it, and another issuer must not get to see it.
+/// issuer's keys that prove it, and another issuer must not get to see it. Form means: three parts, the first of which is a JSON
+/// object in base64url, whatever the object and the other two hold. All else that is a `b64token` (RFC 6750 §2.1) is opaque, with
+/// dots or without, an encrypted JWT of five parts too.
 pub fn asked(token: Token<'_>, issuers: &[Arc<Issuer>]) -> Vec<usize> {
     let introspects = |index: &usize| issuers.get(*index).is_some_and(|i| i.introspection.is_some());
     if jwt::is_jwt(token) { Vec::new() } else { (0..issuers.len()).filter(introspects).collect() }
@@ -141,7 +143,7 @@ impl Reading<'_> {
         let ours = |audience: &String| {
             *audience == introspection.client_id || self.issuer.audiences.contains(audience)
         };
-        if !claims.audiences.iter().any(ours) {
+        if !claims.audiences.iter().flatten().any(ours) {
             return Err(invalid("the signed answer is for another audience"));
         }
         let leeway = self.issuer.leeway;

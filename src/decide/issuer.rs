@@ -1,6 +1,7 @@
 //! What is known of an issuer: its policy from the configuration and its keys of the moment.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::keys::KeySet;
 
@@ -85,7 +86,11 @@ pub struct Introspection {
     pub client_id: String,
     /// An answer without `aud` is refused.
     pub require_audience: bool,
-    /// Grows with every change of what an answer is judged by, keys apart.
+    /// How long an active answer serves.
+    pub cache_ttl: Duration,
+    /// How long any other answer serves.
+    pub negative_ttl: Duration,
+    /// Grows with every change of what an answer is judged by, keys and times apart.
     pub generation: u64,
 }
 

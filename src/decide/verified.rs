@@ -236,15 +236,18 @@ fn check_times(claims: &Claims, leeway: u64, now: u64) -> Result<(), Refusal> {
 
 /// A JWT must name one of our audiences; so must an introspection's answer, unless `require_audience = false` lets it say nothing.
 fn check_audience(claims: &Claims, issuer: &Issuer) -> Result<(), Refusal> {
-    if claims.audiences.iter().any(|audience| issuer.audiences.contains(audience)) {
+    let Some(audiences) = &claims.audiences else {
+        let may_be_absent = issuer.introspection.as_ref().is_some_and(|i| !i.require_audience);
+        return match claims.source {
+            Source::Answer if may_be_absent => Ok(()),
+            Source::Answer | Source::AccessToken => Err(Reason::AudienceMismatch.note("there is no 'aud'")),
+        };
+    };
+    if audiences.iter().any(|audience| issuer.audiences.contains(audience)) {
         return Ok(());
     }
-    let may_be_absent = issuer.introspection.as_ref().is_some_and(|i| !i.require_audience);
-    match claims.audiences.first() {
-        None if claims.source == Source::Answer && may_be_absent => Ok(()),
-        None => Err(Reason::AudienceMismatch.note("there is no 'aud'")),
-        Some(first) => {
-            Err(Reason::AudienceMismatch.note(format!("'aud' is \"{}\", or more", excerpt(first))))
-        }
-    }
+    Err(match audiences.first() {
+        None => Reason::AudienceMismatch.note("'aud' is empty"),
+        Some(first) => Reason::AudienceMismatch.note(format!("'aud' is \"{}\", or more", excerpt(first))),
+    })
 }

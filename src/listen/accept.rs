@@ -1,15 +1,18 @@
 //! The one acceptor: it takes a connection only while there is room, so that what is above the limit waits in the kernel's
 //! backlog, and gives it to the worker with the fewest.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::sleep_until;
 
+use super::last_call;
 use super::server::Phase;
 use super::worker::Mailbox;
 use crate::state::Shared;
@@ -18,6 +21,8 @@ use crate::state::Shared;
 const BACKLOG: i32 = 4096;
 /// How long the acceptor waits when the process is out of descriptors or memory.
 const BREATH: Duration = Duration::from_millis(50);
+/// How often that is told, while it lasts.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// How often a full house looks whether the limit has been raised.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -54,6 +59,7 @@ pub(super) async fn accept(
     mut phase: watch::Receiver<Phase>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
+    let mut told: Option<Instant> = None;
     loop {
         let permit = tokio::select! {
             biased;
@@ -69,12 +75,16 @@ pub(super) async fn accept(
             Ok((socket, peer)) => hand_over(&workers, Accepted { socket, peer, permit }),
             Err(error) if is_the_peers(&error) => {}
             Err(error) => {
-                tracing::warn!(error = %error, "no connection can be accepted");
+                if told.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
+                    tracing::warn!(%error, "no connection can be accepted for the moment");
+                    told = Some(Instant::now());
+                }
                 tokio::time::sleep(BREATH).await;
             }
         }
     }
-    for (socket, peer) in empty(listener.into_std()?) {
+    let waiting = close(listener, &workers, &mut room).await?;
+    for (socket, peer) in waiting {
         let permit = tokio::select! {
             _ = phase.wait_for(|&phase| phase == Phase::Over) => break,
             permit = room.enter() => permit?,
@@ -84,8 +94,36 @@ pub(super) async fn accept(
     Ok(())
 }
 
-/// Closes the listener. What the kernel has completed belongs to us, even above the limit: the close would reset it. The
-/// kernel itself is asked, for the runtime may not have heard of the last ones yet.
+/// Closes the listener without a reset for anybody, and returns those for whom there is no room yet.
+async fn close(
+    listener: TcpListener,
+    workers: &[Mailbox],
+    room: &mut Room,
+) -> io::Result<VecDeque<(TcpStream, SocketAddr)>> {
+    let mut waiting = VecDeque::new();
+    let end = Instant::now() + last_call::begin(&listener);
+    loop {
+        tokio::select! {
+            biased;
+            () = sleep_until(end.into()) => break,
+            accepted = accept_one(&listener) => match accepted {
+                Ok(accepted) => waiting.push_back(accepted),
+                Err(error) if is_the_peers(&error) => {}
+                Err(_) => tokio::time::sleep(BREATH).await,
+            },
+            permit = room.enter(), if !waiting.is_empty() => {
+                let permit = permit?;
+                let Some((socket, peer)) = waiting.pop_front() else { continue };
+                hand_over(workers, Accepted { socket, peer, permit });
+            }
+        }
+    }
+    waiting.extend(empty(listener.into_std()?));
+    Ok(waiting)
+}
+
+/// What the kernel has completed belongs to us, even above the limit: the close would reset it. The kernel itself is asked, for
+/// the runtime may not have heard of the last ones yet.
 fn empty(listener: std::net::TcpListener) -> Vec<(TcpStream, SocketAddr)> {
     let mut waiting = Vec::new();
     loop {

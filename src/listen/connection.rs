@@ -30,10 +30,13 @@ use crate::serve::upgrade::Slot;
 
 /// Requests that one HTTP/2 connection may have open (RFC 9113 §5.1.2 recommends no less than 100).
 const STREAMS: u32 = 100;
+/// Streams that may be reset for the client's errors, ever (CVE-2025-8671): what is still on its way to a stream that was reset for
+/// its upload's size counts too, a window of it in frames of a kilobyte.
+const ERRORS: usize = 1024;
+/// Bytes of an answer that wait for the client's window, a stream. h2's own 400 KiB would be 40 MiB a connection.
+const UNSENT: usize = 64 * 1024;
 /// hyper's buffer may not be smaller; a smaller limit of heads is held where the request is decided.
 const SMALLEST_BUFFER: usize = 8192;
-/// How long a connection without a request stays open in a drain.
-const DRAIN_IDLE: Duration = Duration::from_secs(1);
 /// For the last words on a connection that is being closed.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// The end of an HTTP/2 answer may still wait in h2 for the client's window when nothing of the exchange is left here: so long
@@ -44,10 +47,13 @@ const FLUSH: Duration = Duration::from_secs(5);
 pub(super) async fn run(hall: &Rc<Hall>, socket: TcpStream, peer: SocketAddr, clock: Rc<Clock>) {
     let snapshot = hall.worker.snapshot();
     let metrics = hall.worker.metrics();
-    let Some(established) = handshake::shake(socket, peer, clock.clone(), &snapshot, metrics).await else {
-        return;
+    let shaking = handshake::shake(socket, peer, clock.clone(), &snapshot, metrics);
+    let established = tokio::select! {
+        biased;
+        established = shaking => established,
+        () = silence_in_a_drain(hall, &clock) => None,
     };
-    let Established { tls, client, http2 } = established;
+    let Some(Established { tls, client, http2 }) = established else { return };
     let limits = snapshot.settings.limits.clone();
     drop(snapshot);
     clock.established();
@@ -60,6 +66,16 @@ pub(super) async fn run(hall: &Rc<Hall>, socket: TcpStream, peer: SocketAddr, cl
     }
 }
 
+/// Waits until a drain is on and the client has not begun its handshake for a second.
+async fn silence_in_a_drain(hall: &Hall, clock: &Clock) {
+    std::future::poll_fn(|cx| {
+        clock.driven_by(cx.waker());
+        let drained = clock.idle_since().is_some_and(|since| hall.has_drained(since));
+        if drained { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
 async fn serve_http1(hall: &Rc<Hall>, connection: Rc<Connection>, io: TokioIo<ClientIo>, limits: &Limits) {
     let slot = Slot::default();
     let for_service = (hall.clone(), connection.clone(), slot.clone());
@@ -67,7 +83,7 @@ async fn serve_http1(hall: &Rc<Hall>, connection: Rc<Connection>, io: TokioIo<Cl
         let (hall, connection, slot) = for_service.clone();
         async move {
             let mut answer = pipeline::handle(connection, slot, request).await?;
-            if hall.draining().is_some() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            if hall.draining() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(answer)
@@ -113,10 +129,15 @@ async fn serve_http2(hall: &Hall, connection: Rc<Connection>, io: TokioIo<Client
     let head = u32::try_from(limits.request_head.saturating_mul(2)).unwrap_or(u32::MAX);
     let mut http = http2::Builder::new(LocalExecutor)
         .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(STREAMS as usize)
+        .max_local_error_reset_streams(ERRORS)
+        .max_send_buf_size(UNSENT)
         .max_header_list_size(head)
         .serve_connection(io, service);
     let outcome = drive(&mut http, End::new(hall, &connection), |http| http.graceful_shutdown()).await;
-    if let Some(Err(error)) = outcome {
+    if connection.clock().allowance().exceeded() {
+        note(&connection, Reason::RequestMalformed, "more control frames or resets than answers account for");
+    } else if let Some(Err(error)) = outcome {
         note_unreadable_frames(&connection, &error);
     }
     if connection.clock().expired() == Some(Expiry::Head) {
@@ -167,7 +188,7 @@ impl<'a> End<'a> {
 
     /// Whether the connection is asked to end before it writes an answer, so that the client learns of it with the answer.
     fn comes_with_the_answer(&mut self) -> bool {
-        let draining = self.hall.draining().is_some() && self.connection.clock().exchanges() > 0;
+        let draining = self.hall.draining() && self.connection.clock().exchanges() > 0;
         let now = self.asked.is_none() && (draining || self.connection.closing());
         if now {
             self.asked = Some(Instant::now());
@@ -199,10 +220,9 @@ impl<'a> End<'a> {
     /// Whether a drain ends the connection now: with its open request, or after a second without one. A head that is on its way
     /// is waited for, because hyper takes a connection for idle until the head is complete.
     fn drained(&self, idle: Option<Instant>) -> bool {
-        let Some(began) = self.hall.draining() else { return false };
         match idle {
-            Some(since) => since.max(began).elapsed() >= DRAIN_IDLE,
-            None => self.connection.clock().exchanges() > 0,
+            Some(since) => self.hall.has_drained(since),
+            None => self.hall.draining() && self.connection.clock().exchanges() > 0,
         }
     }
 }

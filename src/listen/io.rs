@@ -40,7 +40,13 @@ impl Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tcp).poll_read(cx, buf)
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut this.tcp).poll_read(cx, buf))?;
+        if buf.filled().len() > before {
+            this.clock.heard();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -98,6 +104,8 @@ impl ClientIo {
     /// Waits until the client closes too, or seems to have stopped. A socket that is closed with unread bytes in it is reset, and a
     /// reset destroys what the client has not read yet: the answer that told it why (RFC 9112 §9.6).
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Nor is the rest of a head waited for.
+        self.clock.head_done();
         let linger = self.linger.get_or_insert_with(Linger::begin);
         let socket = &mut self.tls.get_mut().0.tcp;
         let mut unread = [0; 4096];
@@ -141,13 +149,19 @@ impl Linger {
 impl AsyncRead for ClientIo {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        // Spent by what was read before, or by what became of it.
+        if this.clock.allowance().exceeded() {
+            return Poll::Ready(Err(io::Error::other(
+                "more control frames or resets than answers account for",
+            )));
+        }
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.tls).poll_read(cx, buf))?;
         let new = buf.filled().get(before..).unwrap_or_default();
         match &mut this.frames {
             _ if new.is_empty() => {}
             None => this.clock.head_bytes(),
-            Some(frames) => match frames.read(new) {
+            Some(frames) => match frames.read(new, this.clock.allowance()) {
                 true => this.clock.head_begun(),
                 false => this.clock.head_done(),
             },

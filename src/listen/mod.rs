@@ -8,6 +8,7 @@ mod connection;
 mod frames;
 mod handshake;
 mod io;
+mod last_call;
 mod server;
 mod sidecar;
 mod worker;

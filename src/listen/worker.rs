@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
@@ -20,6 +20,9 @@ use crate::metrics;
 use crate::serve::Worker;
 use crate::serve::clock::{Clock, SWEEP};
 use crate::state::introspect::Forget;
+
+/// How long a connection without a request stays open in a drain.
+const DRAIN_IDLE: Duration = Duration::from_secs(1);
 
 /// The acceptor's end of a worker.
 #[derive(Clone)]
@@ -80,9 +83,14 @@ impl Hall {
         Hall { worker, clocks: RefCell::default(), next: Cell::new(0), load, draining: Cell::new(None) }
     }
 
-    /// Since when connections are to end.
-    pub(super) fn draining(&self) -> Option<Instant> {
-        self.draining.get()
+    /// Whether connections are to end.
+    pub(super) fn draining(&self) -> bool {
+        self.draining.get().is_some()
+    }
+
+    /// Whether a connection that has been idle since then is to end now.
+    pub(super) fn has_drained(&self, idle_since: Instant) -> bool {
+        self.draining.get().is_some_and(|began| idle_since.max(began).elapsed() >= DRAIN_IDLE)
     }
 
     fn enter(self: &Rc<Self>, clock: Rc<Clock>) -> Seat {
@@ -99,7 +107,7 @@ impl Hall {
         for clock in self.clocks.borrow().values() {
             clock.sweep(now, &snapshot.settings.limits);
         }
-        if self.draining().is_some() {
+        if self.draining() {
             // Each looks whether it has been idle for long enough.
             self.wake_all();
         }
@@ -153,7 +161,7 @@ async fn run(
                 Phase::Over => return,
             }
         }
-        if hall.draining().is_some() && closed && hall.load.load(Ordering::Relaxed) == 0 {
+        if hall.draining() && closed && hall.load.load(Ordering::Relaxed) == 0 {
             return;
         }
     }

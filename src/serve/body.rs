@@ -10,23 +10,22 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use super::exchange::Exchange;
 use super::upload::Upload;
-use super::upstream::Lease;
+use super::upstream::{Fault, Incoming, Lease};
 use crate::config::settings::Limits;
 use crate::decide::headers::{self, Reserved};
 use crate::decide::refusal::Reason;
 
 /// Why a body ends before its end. It says nothing about the content.
 #[derive(Debug)]
-pub enum BodyError {
+pub(crate) enum BodyError {
     /// Of our own accord: a request body too large, too slow or broken off, an answer that outlasts its token.
     Refused(Reason),
     /// The upstream broke off in its answer.
-    Upstream(hyper::Error),
+    Upstream(Fault),
 }
 
 impl fmt::Display for BodyError {
@@ -169,7 +168,7 @@ impl Body for RequestBody {
 }
 
 /// An answer's body towards the client.
-pub struct ResponseBody(Option<Open>);
+pub(crate) struct ResponseBody(Option<Open>);
 
 /// A body that is part of its exchange.
 struct Open {
@@ -179,13 +178,20 @@ struct Open {
 
 enum Source {
     Own(Option<Bytes>),
-    Upstream { incoming: Incoming, lease: Option<Lease>, until: Option<Pin<Box<Sleep>>> },
+    Upstream {
+        incoming: Incoming,
+        lease: Option<Lease>,
+        upload: Option<Rc<Progress>>,
+        until: Option<Pin<Box<Sleep>>>,
+    },
 }
 
 /// The upstream's answer body with the connection that it comes on.
 pub(super) struct UpstreamBody {
     pub(super) incoming: Incoming,
     pub(super) lease: Lease,
+    /// The request's body, which may still be on its way.
+    pub(super) upload: Option<Rc<Progress>>,
     /// Here it breaks off, at the end of the token.
     pub(super) until: Option<Instant>,
 }
@@ -193,13 +199,13 @@ pub(super) struct UpstreamBody {
 impl UpstreamBody {
     /// For the client; the exchange lasts as long as the body.
     pub(super) fn with(self, exchange: Exchange) -> ResponseBody {
-        let UpstreamBody { incoming, lease, until } = self;
+        let UpstreamBody { incoming, lease, upload, until } = self;
         let mut lease = Some(lease);
         if incoming.is_end_stream() {
             Lease::give_back(lease.take());
         }
         let until = until.map(|until| Box::pin(tokio::time::sleep_until(until.into())));
-        ResponseBody(Some(Open { source: Source::Upstream { incoming, lease, until }, exchange }))
+        ResponseBody(Some(Open { source: Source::Upstream { incoming, lease, upload, until }, exchange }))
     }
 }
 
@@ -216,6 +222,20 @@ impl ResponseBody {
     }
 }
 
+/// Why an answer broke off: by the upstream, or because the request cannot be completed, whose connection is then given up.
+fn broken(error: Fault, upload: Option<&Progress>, exchange: &mut Exchange) -> BodyError {
+    match upload.and_then(|upload| upload.fault.get()) {
+        Some(reason) => {
+            exchange.broke_off(reason, "the request broke off while it was being answered");
+            BodyError::Refused(reason)
+        }
+        None => {
+            exchange.broke_off(Reason::UpstreamFailed, "the upstream broke off in its answer");
+            BodyError::Upstream(error)
+        }
+    }
+}
+
 impl Body for ResponseBody {
     type Data = Bytes;
     type Error = BodyError;
@@ -225,7 +245,7 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(Open { source, exchange }) = &mut self.get_mut().0 else { return Poll::Ready(None) };
-        exchange.delivery().asked();
+        exchange.guard().asked();
         if let Source::Upstream { until: Some(until), .. } = source
             && until.as_mut().poll(cx).is_ready()
         {
@@ -234,28 +254,27 @@ impl Body for ResponseBody {
         }
         let frame = match source {
             Source::Own(text) => text.take().map(|t| Ok(Frame::data(t))),
-            Source::Upstream { incoming, lease, .. } => match ready!(Pin::new(&mut *incoming).poll_frame(cx))
-            {
-                Some(Err(error)) => {
-                    exchange.broke_off(Reason::UpstreamFailed, "the upstream broke off in its answer");
-                    Some(Err(BodyError::Upstream(error)))
-                }
-                mut frame => {
-                    let trailers = frame.as_mut().and_then(|f| f.as_mut().ok()?.trailers_mut());
-                    // After trailers nobody asks for the end.
-                    let is_last = trailers.is_some() || incoming.is_end_stream();
-                    if let Some(trailers) = trailers {
-                        headers::strip_response(trailers);
+            Source::Upstream { incoming, lease, upload, .. } => {
+                match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+                    Some(Err(error)) => Some(Err(broken(error, upload.as_deref(), exchange))),
+                    mut frame => {
+                        let trailers = frame.as_mut().and_then(|f| f.as_mut().ok()?.trailers_mut());
+                        // After trailers nobody asks for the end.
+                        let is_last = trailers.is_some() || incoming.is_end_stream();
+                        if let Some(trailers) = trailers {
+                            headers::strip_response(trailers);
+                        }
+                        if is_last || frame.is_none() {
+                            Lease::give_back(lease.take());
+                        }
+                        frame.map(|f| f.map_err(BodyError::Upstream))
                     }
-                    if is_last || frame.is_none() {
-                        Lease::give_back(lease.take());
-                    }
-                    frame.map(|f| f.map_err(BodyError::Upstream))
                 }
-            },
+            }
         };
-        if frame.is_some() {
-            exchange.delivery().yielded();
+        if let Some(frame) = &frame {
+            let data = frame.as_ref().ok().and_then(Frame::data_ref);
+            exchange.guard().yielded(data.map_or(0, Bytes::len));
         }
         Poll::Ready(frame)
     }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use super::allowance::Allowance;
 use crate::config::settings::Limits;
 
 /// How often a worker looks at its connections' clocks: the most by which a timeout is late.
@@ -14,6 +15,10 @@ pub(crate) const SWEEP: Duration = Duration::from_millis(250);
 /// What a connection waits for from its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    /// The first byte of a handshake.
+    Silent,
+    /// The rest of the handshake, which has a deadline of its own.
+    Handshake,
     /// The first byte of a request: `idle_timeout`.
     Idle,
     /// The rest of a head: `head_timeout`.
@@ -35,24 +40,14 @@ pub(crate) enum Expiry {
 
 /// When a response body yielded a frame that the connection has not taken on yet.
 #[derive(Debug, Default)]
-pub(crate) struct Delivery(Cell<Option<Instant>>);
-
-impl Delivery {
-    /// The body yielded a frame: from now on the client is to read.
-    pub(crate) fn yielded(&self) {
-        self.0.set(Some(Instant::now()));
-    }
-
-    /// The connection asks for more, or needs no more.
-    pub(crate) fn asked(&self) {
-        self.0.set(None);
-    }
-}
+struct Delivery(Cell<Option<Instant>>);
 
 /// The clock of one connection.
 pub(crate) struct Clock {
     phase: Cell<Phase>,
     since: Cell<Instant>,
+    /// Since when there has been no request.
+    idle_since: Cell<Instant>,
     /// Since when the socket takes no byte of ours.
     blocked: Cell<Option<Instant>>,
     exchanges: Cell<usize>,
@@ -60,31 +55,44 @@ pub(crate) struct Clock {
     deliveries: RefCell<Vec<Rc<Delivery>>>,
     expired: Cell<Option<Expiry>>,
     closing: Cell<bool>,
+    /// HTTP/2 only: what the client may ask for without use.
+    allowance: Allowance,
     driver: RefCell<Option<Waker>>,
 }
 
 impl Clock {
     pub(crate) fn new() -> Rc<Clock> {
         Rc::new(Clock {
-            phase: Cell::new(Phase::Idle),
+            phase: Cell::new(Phase::Silent),
             since: Cell::new(Instant::now()),
+            idle_since: Cell::new(Instant::now()),
             blocked: Cell::new(None),
             exchanges: Cell::new(0),
             deliveries: RefCell::new(Vec::new()),
             expired: Cell::new(None),
             closing: Cell::new(false),
+            allowance: Allowance::default(),
             driver: RefCell::new(None),
         })
+    }
+
+    /// Bytes of the client arrived: with the first ones its handshake begins.
+    pub(crate) fn heard(&self) {
+        if self.phase.get() == Phase::Silent {
+            self.enter(Phase::Handshake);
+        }
     }
 
     /// The handshake is over: from now on a request is waited for.
     pub(crate) fn established(&self) {
         self.enter(Phase::Idle);
+        self.idle_since.set(self.since.get());
     }
 
-    /// Since when a request is waited for, if that is so: none is open, of none has a byte arrived, and the last answer is out.
+    /// Since when the client has been expected to begin something, if that is so: a handshake, or a request, where none is open, of
+    /// none a byte has arrived, and the last answer is out.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
-        let idle = self.phase.get() == Phase::Idle && self.exchanges.get() == 0;
+        let idle = matches!(self.phase.get(), Phase::Silent | Phase::Idle) && self.exchanges.get() == 0;
         (idle && self.blocked.get().is_none()).then(|| self.since.get())
     }
 
@@ -95,10 +103,17 @@ impl Clock {
         }
     }
 
-    /// The head that was begun is complete (HTTP/2; in HTTP/1 the exchange begins at that moment).
+    /// The head that was begun is complete (HTTP/2; in HTTP/1 the exchange begins at that moment). It may have been a ping in
+    /// pieces, which is no request: idleness goes on.
     pub(crate) fn head_done(&self) {
         if self.phase.get() == Phase::Head {
-            self.enter(if self.exchanges.get() == 0 { Phase::Idle } else { Phase::Busy });
+            match self.exchanges.get() {
+                0 => {
+                    self.phase.set(Phase::Idle);
+                    self.since.set(self.idle_since.get());
+                }
+                _ => self.enter(Phase::Busy),
+            }
         }
     }
 
@@ -124,7 +139,10 @@ impl Clock {
     /// A request begins; it ends when the returned guard is dropped.
     pub(crate) fn exchange(self: &Rc<Self>, multiplexed: bool) -> ExchangeGuard {
         self.exchanges.set(self.exchanges.get() + 1);
-        self.phase.set(Phase::Busy);
+        // In HTTP/2 the next head may have begun before this request's turn came, and still has its time.
+        if !(multiplexed && self.phase.get() == Phase::Head) {
+            self.phase.set(Phase::Busy);
+        }
         let delivery = Rc::new(Delivery::default());
         if multiplexed {
             self.deliveries.borrow_mut().push(delivery.clone());
@@ -139,6 +157,7 @@ impl Clock {
 
     /// Marks the connection as expired if one of its waits is over; its driver is woken from then on.
     pub(crate) fn sweep(&self, now: Instant, limits: &Limits) {
+        self.allowance.sweep();
         let over = |since: Instant, limit: Duration| now.saturating_duration_since(since) >= limit;
         let stalled = |since: Option<Instant>| since.is_some_and(|s| over(s, limits.stall_timeout));
         let expiry = match self.phase.get() {
@@ -172,6 +191,11 @@ impl Clock {
         self.expired.get()
     }
 
+    /// What is left to the client of what it may ask for without use.
+    pub(crate) fn allowance(&self) -> &Allowance {
+        &self.allowance
+    }
+
     /// Remembers who drives the connection.
     pub(crate) fn driven_by(&self, waker: &Waker) {
         let mut driver = self.driver.borrow_mut();
@@ -201,9 +225,15 @@ pub(crate) struct ExchangeGuard {
 }
 
 impl ExchangeGuard {
-    /// For the response body.
-    pub(crate) fn delivery(&self) -> &Delivery {
-        &self.delivery
+    /// The connection asks the response body for more, or needs no more.
+    pub(crate) fn asked(&self) {
+        self.delivery.0.set(None);
+    }
+
+    /// The response body yielded a frame with so many bytes: from now on the client is to read.
+    pub(crate) fn yielded(&self, bytes: usize) {
+        self.delivery.0.set(Some(Instant::now()));
+        self.clock.allowance.piece(bytes);
     }
 }
 
@@ -214,8 +244,11 @@ impl Drop for ExchangeGuard {
         if self.multiplexed {
             clock.deliveries.borrow_mut().retain(|d| !Rc::ptr_eq(d, &self.delivery));
         }
-        if clock.exchanges.get() == 0 && clock.phase.get() == Phase::Busy {
-            clock.enter(Phase::Idle);
+        if clock.exchanges.get() == 0 {
+            clock.idle_since.set(Instant::now());
+            if clock.phase.get() == Phase::Busy {
+                clock.enter(Phase::Idle);
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `[admin] control`: a unix socket for the one who runs this process, with `POST /revocations` and `POST /drain`.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind};
@@ -9,7 +10,8 @@ use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
@@ -22,16 +24,19 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::decide::revocation::Revocation;
 use crate::state::introspect::Introspector;
 
 /// Only for its owner.
 const MODE: u32 = 0o600;
-/// Connections at once; more wait in the kernel's backlog.
-const CONNECTIONS: usize = 16;
-const BACKLOG: i32 = 64;
+/// Connections at once. For one more the oldest of those that idle makes room, so that idle ones hold up no revocation.
+const CONNECTIONS: usize = 64;
+const BACKLOG: i32 = 128;
+/// A connection is given so long for its request before it counts as idle.
+const GRACE: Duration = Duration::from_millis(100);
 /// Bytes of a request's body.
 const BODY: usize = 16 * 1024;
 /// For a request's head, and for the next one on a connection that is kept alive.
@@ -111,16 +116,12 @@ fn make_room(path: &Path) -> io::Result<()> {
 pub async fn serve(socket: ControlSocket, reach: Reach) -> io::Result<Infallible> {
     let ControlSocket { listener, _file } = socket;
     let listener = UnixListener::from_std(listener)?;
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut open = VecDeque::new();
     loop {
-        let place = places.clone().acquire_owned().await;
         match listener.accept().await {
             Ok((stream, _)) => {
-                let reach = reach.clone();
-                tokio::spawn(async move {
-                    connection(stream, reach).await;
-                    drop(place);
-                });
+                make_place(&mut open).await;
+                open.push_back(Open::serve(stream, reach.clone()));
             }
             Err(error) => {
                 tracing::debug!(%error, "a control connection could not be accepted");
@@ -130,10 +131,50 @@ pub async fn serve(socket: ControlSocket, reach: Reach) -> io::Result<Infallible
     }
 }
 
-async fn connection(stream: UnixStream, reach: Reach) {
+/// Waits until one of the open connections, the oldest first, has ended or can be ended.
+async fn make_place(open: &mut VecDeque<Open>) {
+    loop {
+        open.retain(|connection| !connection.task.is_finished());
+        if open.len() < CONNECTIONS {
+            return;
+        }
+        match open.iter().position(Open::idles) {
+            Some(oldest) => drop(open.remove(oldest)),
+            None => tokio::time::sleep(GRACE / 4).await,
+        }
+    }
+}
+
+/// A connection. Dropped, it is closed.
+struct Open {
+    task: JoinHandle<()>,
+    since: Instant,
+    /// A revocation is being done for it.
+    busy: Arc<AtomicBool>,
+}
+
+impl Open {
+    fn serve(stream: UnixStream, reach: Reach) -> Open {
+        let busy = Arc::<AtomicBool>::default();
+        let task = tokio::spawn(connection(stream, reach, Arc::clone(&busy)));
+        Open { task, since: Instant::now(), busy }
+    }
+
+    fn idles(&self) -> bool {
+        !self.busy.load(Ordering::Relaxed) && self.since.elapsed() >= GRACE
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn connection(stream: UnixStream, reach: Reach, busy: Arc<AtomicBool>) {
     let service = service_fn(move |request| {
-        let reach = reach.clone();
-        async move { Ok::<_, Infallible>(answer(request, &reach).await) }
+        let (reach, busy) = (reach.clone(), Arc::clone(&busy));
+        async move { Ok::<_, Infallible>(answer(request, &reach, &busy).await) }
     });
     let connection = pin!(
         http1::Builder::new()
@@ -146,7 +187,7 @@ async fn connection(stream: UnixStream, reach: Reach) {
     let _ = tokio::time::timeout(LIFE, connection).await;
 }
 
-async fn answer(request: Request<Incoming>, reach: &Reach) -> Response<Full<Bytes>> {
+async fn answer(request: Request<Incoming>, reach: &Reach, busy: &AtomicBool) -> Response<Full<Bytes>> {
     let drain = match request.uri().path() {
         "/revocations" => false,
         "/drain" => true,
@@ -161,10 +202,14 @@ async fn answer(request: Request<Incoming>, reach: &Reach) -> Response<Full<Byte
         reach.drain.notify_one(); // a second time changes nothing
         return respond(StatusCode::OK, &json!({ "draining": true }));
     }
-    revoke(request, &reach.introspector).await
+    revoke(request, &reach.introspector, busy).await
 }
 
-async fn revoke(request: Request<Incoming>, introspector: &Introspector) -> Response<Full<Bytes>> {
+async fn revoke(
+    request: Request<Incoming>,
+    introspector: &Introspector,
+    busy: &AtomicBool,
+) -> Response<Full<Bytes>> {
     let body = match Limited::new(request.into_body(), BODY).collect().await {
         Ok(body) => body.to_bytes(),
         Err(_) => return fault(StatusCode::BAD_REQUEST, "a body that breaks off or is too large"),
@@ -174,7 +219,10 @@ async fn revoke(request: Request<Incoming>, introspector: &Introspector) -> Resp
         Err(what) => return fault(StatusCode::BAD_REQUEST, what),
     };
     let kind = revocation.kind();
-    match introspector.revoke(revocation).await {
+    busy.store(true, Ordering::Relaxed);
+    let revoked = introspector.revoke(revocation).await;
+    busy.store(false, Ordering::Relaxed);
+    match revoked {
         Ok(dropped) => {
             tracing::info!(kind, dropped, "tokens were forgotten");
             respond(StatusCode::OK, &json!({ "dropped": dropped }))

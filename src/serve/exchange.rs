@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::Method;
 use http::request::Parts;
 
-use super::clock::{Delivery, ExchangeGuard, Expiry};
+use super::clock::{ExchangeGuard, Expiry};
 use super::ids::RequestId;
 use super::worker::Connection;
 use crate::decide::refusal::{Reason, Refusal};
@@ -128,8 +128,8 @@ impl Exchange {
     }
 
     /// For the response body.
-    pub(crate) fn delivery(&self) -> &Delivery {
-        self.guard.delivery()
+    pub(crate) fn guard(&self) -> &ExchangeGuard {
+        &self.guard
     }
 }
 
@@ -141,6 +141,14 @@ impl Drop for Exchange {
             self.note = Some("the client left before the answer".into());
             if !self.granted {
                 self.reason = Some(Reason::ClientTimeout);
+            }
+        }
+        if self.multiplexed() {
+            let allowance = self.connection.clock.allowance();
+            match self.upstream {
+                Some(_) => allowance.answered(),
+                None if self.status == 0 => allowance.reset(),
+                None => {}
             }
         }
         let duration = self.start.elapsed();

@@ -1,17 +1,17 @@
 //! Towards the upstream. Only a [`Permit`] opens this door, and it is taken by value.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
 
-use super::body::{RequestBody, ResponseBody, UpstreamBody};
+use super::body::{Progress, RequestBody, ResponseBody, UpstreamBody};
 use super::exchange::Exchange;
 use super::send::{self, Way};
 use super::upgrade::{Slot, Switched, Wish};
 use super::upload::Upload;
-use super::upstream::Lease;
+use super::upstream::{Incoming, Lease, Outgoing};
 use super::worker::Connection;
 use crate::config::settings::{Limits, Stream, UpstreamUrl};
 use crate::decide::headers;
@@ -92,11 +92,12 @@ pub(super) async fn forward(
         pool: &connection.worker.pool,
         upstream: &snapshot.upstream,
         limits: &snapshot.settings.upstream,
+        progress: progress.as_deref(),
     };
     let sent = Instant::now();
     let answering = async {
         match &wish {
-            None => answer(send::exchange_heads(&way, request, progress.as_deref()).await?, until),
+            None => answer(send::exchange_heads(&way, request).await?, progress.clone(), until),
             Some(wish) => upgrade(&way, request, wish, until).await,
         }
     };
@@ -133,18 +134,20 @@ async fn upgrade(
     wish: &Wish,
     until: Option<Instant>,
 ) -> Result<Response<Answer>, Refusal> {
-    let connecting = way.pool.connect_for_upgrade(way.upstream, way.limits.connect_timeout);
-    let (mut lease, bare) = connecting.await?;
-    let mut response = send::send(way, &mut lease, request, None).await?;
+    let (response, whole) = way.exchange_on_new(Outgoing::new(request)).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return answer((response, lease), until);
+        return answer((response.map(Incoming::Http1), Lease::Whole(whole)), None, until);
     }
-    let switched = Switched::take(&mut response, wish, bare, until).await?;
-    Ok(response.map(|_| Answer::Switched(switched)))
+    let (head, content) = response.into_parts();
+    drop(content);
+    let mut response = Response::from_parts(head, ());
+    let switched = Switched::take(&mut response, wish, whole, until)?;
+    Ok(response.map(|()| Answer::Switched(switched)))
 }
 
 fn answer(
     (response, lease): (Response<Incoming>, Lease),
+    upload: Option<Rc<Progress>>,
     until: Option<Instant>,
 ) -> Result<Response<Answer>, Refusal> {
     let (mut head, incoming) = response.into_parts();
@@ -155,5 +158,5 @@ fn answer(
     headers::strip_response(&mut head.headers);
     // The client's protocol is not the upstream's: hyper writes the version of its own connection.
     head.version = Version::default();
-    Ok(Response::from_parts(head, Answer::Body(UpstreamBody { incoming, lease, until })))
+    Ok(Response::from_parts(head, Answer::Body(UpstreamBody { incoming, lease, upload, until })))
 }

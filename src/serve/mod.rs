@@ -3,6 +3,7 @@
 //! Everything here lives on one worker thread: state is in `Rc` and `Cell`, and no future needs to be `Send`.
 
 pub mod admin;
+pub(crate) mod allowance;
 pub mod answer;
 pub mod body;
 pub mod clock;

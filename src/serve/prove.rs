@@ -1,9 +1,11 @@
 //! From the header fields to a token that this client may use now: by memory, by a signature, by introspection.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use http::HeaderMap;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::exchange::Exchange;
 use super::worker::{Connection, unix_now};
@@ -16,7 +18,10 @@ use crate::decide::token::{Digest, Token};
 use crate::decide::verified::{Genuine, VerifiedToken};
 use crate::metrics::CacheOutcome;
 use crate::state::Snapshot;
-use crate::state::introspect::{Answer, Client, Question, Recalled};
+use crate::state::introspect::{Answer, Client, Freshness, Question, Recalled};
+
+/// After the first of so many parts of its `timeout` an issuer has been waited for long enough: the next one is asked too.
+const PARTS: u32 = 4;
 
 /// From the header fields to a token that this client may use now.
 ///
@@ -39,9 +44,7 @@ pub(super) async fn prove(
             genuine
         }
         None => {
-            let began = worker.remembered.begin();
             let proven = learn(connection, snapshot, token, digest, exchange).await?;
-            worker.remembered.insert(began, digest, &proven.genuine, proven.until);
             exchange.genuine(&proven.genuine, proven.cached);
             proven.genuine
         }
@@ -57,12 +60,33 @@ struct Proven {
     genuine: Arc<Genuine>,
     /// It was remembered by another worker.
     cached: bool,
-    /// When its issuer is to be asked again, where it was asked.
-    until: Option<Instant>,
+    /// How long that serves, where its issuer was asked.
+    fresh: Option<Freshness>,
 }
 
-/// A token that this worker does not remember.
+/// A token that this worker does not remember, and does from now on. Where it was revoked while its issuer was asked about it, the
+/// issuer is asked once more: its answer may be older than the revocation.
 async fn learn(
+    connection: &Connection,
+    snapshot: &mut Arc<Snapshot>,
+    token: Token<'_>,
+    digest: Digest,
+    exchange: &mut Exchange,
+) -> Result<Proven, Refusal> {
+    let remembered = &connection.worker.remembered;
+    for _ in 0..2 {
+        let began = remembered.begin();
+        let proven = look_up(connection, snapshot, token, digest, exchange).await?;
+        // A JWT's signature is not revoked.
+        if proven.fresh.is_none() || !remembered.overtaken(began, &digest, &proven.genuine) {
+            remembered.insert(began, digest, &proven.genuine, proven.fresh);
+            return Ok(proven);
+        }
+    }
+    Err(Reason::IntrospectionUnavailable.note("it was revoked twice while its issuer was asked about it"))
+}
+
+async fn look_up(
     connection: &Connection,
     snapshot: &mut Arc<Snapshot>,
     token: Token<'_>,
@@ -87,7 +111,7 @@ async fn learn(
         return Inquiry { connection, snapshot, token, digest }.confirm(genuine, exchange).await;
     }
     looked_up(CacheOutcome::Miss);
-    Ok(Proven { genuine: Arc::new(genuine), cached: false, until: None })
+    Ok(Proven { genuine: Arc::new(genuine), cached: false, fresh: None })
 }
 
 /// Verifies a JWT; where newer keys of its issuer could help, they are asked for once.
@@ -124,7 +148,8 @@ struct Inquiry<'a> {
 }
 
 impl Inquiry<'_> {
-    /// An opaque token: the issuers are asked in their order until one finds it active.
+    /// An opaque token: the issuers are asked in their order until one finds it active. A slow one holds up the others for a part of
+    /// its time only.
     async fn search(&self, asked: Vec<usize>, exchange: &mut Exchange) -> Result<Proven, Refusal> {
         self.foresee(None)?;
         // What is remembered of all of them comes first: a slow issuer delays no token that another one is known to have issued.
@@ -134,7 +159,7 @@ impl Inquiry<'_> {
             match self.recall(index) {
                 Some(Recalled::Active(known)) => {
                     self.looked_up(CacheOutcome::Hit);
-                    return Ok(Proven { genuine: known.genuine, cached: true, until: Some(known.until) });
+                    return Ok(Proven { genuine: known.genuine, cached: true, fresh: Some(known.fresh) });
                 }
                 Some(Recalled::Refused(known)) => refusal = Refusal::clone(&known),
                 None => unknown.push(index),
@@ -149,10 +174,27 @@ impl Inquiry<'_> {
             return Err(refusal);
         }
         self.looked_up(CacheOutcome::Miss);
-        for index in unknown {
-            match self.ask(index).await? {
+        let (mut next, mut asking) = (unknown.into_iter(), JoinSet::new());
+        let mut patience = Duration::ZERO;
+        loop {
+            if asking.is_empty() {
+                let index = next.next().ok_or_else(|| refusal.clone())?;
+                patience = self.begin(index, &mut asking)?;
+            }
+            let answer = match timeout(patience / PARTS, asking.join_next()).await {
+                Ok(ended) => ended.and_then(Result::ok).ok_or(Reason::IntrospectionUnavailable)?,
+                // It takes its time, which is not to be the next one's.
+                Err(_) => {
+                    if let Some(index) = next.next() {
+                        patience = self.begin(index, &mut asking)?;
+                    }
+                    continue;
+                }
+            };
+            self.admit()?;
+            match answer {
                 Answer::Active(known) => {
-                    return Ok(Proven { genuine: known.genuine, cached: false, until: Some(known.until) });
+                    return Ok(Proven { genuine: known.genuine, cached: false, fresh: Some(known.fresh) });
                 }
                 Answer::Refused(known) if known.reason == Reason::TokenInactive => {}
                 // It is active, so no other issuer's, but not good here.
@@ -161,7 +203,6 @@ impl Inquiry<'_> {
                 Answer::Unavailable(why) => refusal = Refusal::clone(&why),
             }
         }
-        Err(refusal)
     }
 
     /// A JWT that has been verified: its issuer must find it active too.
@@ -180,7 +221,7 @@ impl Inquiry<'_> {
         match answer {
             Answer::Active(known) => {
                 let genuine = Arc::new(jwt.confirmed(&known.genuine)?);
-                Ok(Proven { genuine, cached, until: Some(known.until) })
+                Ok(Proven { genuine, cached, fresh: Some(known.fresh) })
             }
             Answer::Refused(refusal) | Answer::Unavailable(refusal) => {
                 if cached {
@@ -202,7 +243,27 @@ impl Inquiry<'_> {
     }
 
     async fn ask(&self, index: usize) -> Result<Answer, Refusal> {
-        let Connection { worker, client, peer, .. } = self.connection;
+        let (question, patience) = self.question(index)?;
+        let answer = self.connection.worker.control.introspector().ask(question, patience).await;
+        self.admit()?;
+        Ok(answer)
+    }
+
+    /// Asks without waiting. Returns how long the answer may take.
+    fn begin(&self, index: usize, asking: &mut JoinSet<Answer>) -> Result<Duration, Refusal> {
+        let (question, patience) = self.question(index)?;
+        let introspector = self.connection.worker.control.introspector().clone();
+        asking.spawn_local(async move { introspector.ask(question, patience).await });
+        Ok(patience)
+    }
+
+    /// While an issuer was asked the certificate may have been revoked.
+    fn admit(&self) -> Result<(), Refusal> {
+        self.connection.admit(&self.connection.worker.snapshot().trust, unix_now())
+    }
+
+    fn question(&self, index: usize) -> Result<(Question, Duration), Refusal> {
+        let Connection { client, peer, .. } = self.connection;
         let issuer = self.snapshot.issuers.get(index).ok_or(Reason::IssuerUnknown)?;
         let settings = self.snapshot.settings.issuers.get(index).and_then(|i| i.introspection.as_ref());
         let patience = settings.ok_or(Reason::IssuerUnknown)?.timeout;
@@ -214,10 +275,7 @@ impl Inquiry<'_> {
             digest: self.digest,
             client: thumbprint.map_or_else(|| Client::at(peer.ip()), |print| Client::Certificate(*print)),
         };
-        let answer = worker.control.introspector().ask(question, patience).await;
-        // The certificate may have been revoked meanwhile.
-        self.connection.admit(&worker.snapshot().trust, unix_now())?;
-        Ok(answer)
+        Ok((question, patience))
     }
 
     fn looked_up(&self, outcome: CacheOutcome) {

@@ -2,8 +2,8 @@
 //! audience, binding and scopes are judged on every request.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
 
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
@@ -12,16 +12,20 @@ use crate::decide::issuer::Issuer;
 use crate::decide::revocation::Revocation;
 use crate::decide::token::Digest;
 use crate::decide::verified::Genuine;
+use crate::state::introspect::Freshness;
 
 /// Bytes that a worker spends on it.
 const BYTES: u64 = 32 << 20;
 /// Tokens for which room is made at the start; the bound is [`BYTES`].
 const EXPECTED: usize = 16_384;
 
+/// Revocations that are kept for look-ups that are under way; those of an older beginning count as overtaken.
+const RECENT: usize = 256;
+
 /// A token and how long it may be remembered: one whose issuer was asked about it, until it is to be asked again.
 struct Entry {
     genuine: Arc<Genuine>,
-    until: Option<Instant>,
+    fresh: Option<Freshness>,
 }
 
 #[derive(Clone)]
@@ -36,28 +40,33 @@ impl Weighter<Digest, Entry> for Bytes {
 /// Verified tokens, keyed by their SHA-256.
 pub(crate) struct Remembered {
     entries: RefCell<Cache<Digest, Entry, Bytes>>,
-    revocations: Cell<u64>,
+    revocations: Cell<usize>,
+    /// The last of them.
+    recent: RefCell<VecDeque<Arc<Revocation>>>,
 }
 
 /// The moment at which a look-up began, as revocations see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Began(u64);
+pub(crate) struct Began(usize);
 
 impl Remembered {
     pub(crate) fn new() -> Remembered {
         Remembered {
             entries: RefCell::new(Cache::with_weighter(EXPECTED, BYTES, Bytes)),
             revocations: Cell::new(0),
+            recent: RefCell::default(),
         }
     }
 
     /// The token of this digest, if it was verified by what its issuer is now.
     pub(crate) fn get(&self, digest: &Digest, issuers: &[Arc<Issuer>]) -> Option<Arc<Genuine>> {
         let entries = self.entries.borrow();
-        let Entry { genuine, until } = entries.get(digest)?;
+        let Entry { genuine, fresh } = entries.get(digest)?;
         let issuer = issuers.get(genuine.issuer())?;
-        let fresh = until.is_none_or(|until| Instant::now() < until);
-        (fresh && genuine.is_current(issuer)).then(|| genuine.clone())
+        let serves = fresh.is_none_or(|fresh| {
+            issuer.introspection.as_ref().is_some_and(|introspection| fresh.serves(introspection.cache_ttl))
+        });
+        (serves && genuine.is_current(issuer)).then(|| genuine.clone())
     }
 
     /// A look-up begins, which is to be named when its result is remembered.
@@ -71,23 +80,33 @@ impl Remembered {
         began: Began,
         digest: Digest,
         genuine: &Arc<Genuine>,
-        until: Option<Instant>,
+        fresh: Option<Freshness>,
     ) {
-        let lasts = until.is_none_or(|until| Instant::now() < until);
-        if began == self.begin() && lasts {
-            self.entries.borrow_mut().insert(digest, Entry { genuine: genuine.clone(), until });
+        if began == self.begin() && fresh.is_none_or(|fresh| fresh.lasts()) {
+            self.entries.borrow_mut().insert(digest, Entry { genuine: genuine.clone(), fresh });
         }
     }
 
+    /// Whether a token was revoked while it was looked up: what was learnt of it may be older than that.
+    pub(crate) fn overtaken(&self, began: Began, digest: &Digest, genuine: &Genuine) -> bool {
+        let (since, recent) = (self.revocations.get() - began.0, self.recent.borrow());
+        let mut last = recent.iter().rev().take(since);
+        since > recent.len() || last.any(|revocation| revocation.covers(digest, Some(genuine)))
+    }
+
     /// Forgets what a revocation covers, and returns whose entries there were.
-    pub(crate) fn forget(&self, revocation: &Revocation) -> Vec<Digest> {
+    pub(crate) fn forget(&self, revocation: &Arc<Revocation>) -> Vec<Digest> {
         self.revocations.set(self.revocations.get() + 1);
+        let mut recent = self.recent.borrow_mut();
+        if recent.len() == RECENT {
+            recent.pop_front();
+        }
+        recent.push_back(Arc::clone(revocation));
         let mut entries = self.entries.borrow_mut();
         let is_covered =
             |(digest, entry): &(&Digest, &Entry)| revocation.covers(digest, Some(&entry.genuine));
         let covered: Vec<_> = entries.iter().filter(is_covered).map(|(digest, _)| *digest).collect();
-        let now = Instant::now();
-        let lasts = |entry: Entry| entry.until.is_none_or(|until| now < until);
+        let lasts = |entry: Entry| entry.fresh.is_none_or(|fresh| fresh.lasts());
         covered
             .into_iter()
             .filter(|digest| entries.remove(digest).is_some_and(|(_, entry)| lasts(entry)))

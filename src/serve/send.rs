@@ -5,14 +5,13 @@ use std::error::Error as _;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::{Method, Request, Response};
-use hyper::body::Incoming;
 
 use super::body::{Progress, RequestBody, Sending};
-use super::upstream::{Lease, Pool};
-use crate::config::settings;
+use super::upstream::{Content, Incoming, Lease, Outgoing, Pool, SendError, Stream, Whole};
+use crate::config::settings::{self, UpstreamUrl};
 use crate::decide::refusal::{Reason, Refusal};
 use crate::state::upstream::Upstream;
 
@@ -21,64 +20,164 @@ pub(super) struct Way<'a> {
     pub(super) pool: &'a Rc<Pool>,
     pub(super) upstream: &'a Arc<Upstream>,
     pub(super) limits: &'a settings::Upstream,
+    /// How far the request's body has gone out, if it has one.
+    pub(super) progress: Option<&'a Progress>,
 }
 
 /// Sends on a kept connection, and once more on another one if the upstream closed it or did not take the request up, and
 /// nothing can have been done twice (RFC 9110 §9.2.2, RFC 9113 §8.7).
 pub(super) async fn exchange_heads(
     way: &Way<'_>,
-    mut request: Request<RequestBody>,
-    progress: Option<&Progress>,
+    request: Request<RequestBody>,
 ) -> Result<(Response<Incoming>, Lease), Refusal> {
-    let kept = way.pool.reuse(way.upstream);
-    let was_kept = kept.is_some();
-    let mut lease = match kept {
-        Some(lease) => lease,
-        None => way.connect().await?,
-    };
-    let spare = if was_kept || lease.is_shared() { spare(&request, lease.is_shared()) } else { None };
-    let refused = match send(way, &mut lease, request, progress).await {
-        Ok(response) => return Ok((response, lease)),
-        Err(Failure::Unsent(unsent)) => Ok(*unsent),
-        Err(Failure::Unprocessed(refusal)) => spare.ok_or(refusal),
-        Err(Failure::Broken(refusal)) => spare.filter(|spare| was_kept && is_safe(spare)).ok_or(refusal),
-        Err(Failure::Final(refusal)) => Err(refusal),
-    };
-    request = refused?;
-    let mut lease = way.connect().await?;
-    match send(way, &mut lease, request, progress).await {
-        Ok(response) => Ok((response, lease)),
-        Err(failure) => Err(failure.into()),
+    match way.upstream.url {
+        UpstreamUrl::H2c(_) => {
+            let (response, stream) = way.exchange_on_stream(request).await?;
+            Ok((response.map(Incoming::Http2), Lease::Stream(stream)))
+        }
+        UpstreamUrl::Http(_) | UpstreamUrl::Https { .. } | UpstreamUrl::Unix(_) => {
+            let (response, whole) = way.exchange_on_whole(request).await?;
+            Ok((response.map(Incoming::Http1), Lease::Whole(whole)))
+        }
     }
 }
 
+/// Over HTTP/1.1.
 impl Way<'_> {
-    async fn connect(&self) -> Result<Lease, Refusal> {
-        Ok(self.pool.connect(self.upstream, self.limits.connect_timeout).await?)
+    async fn exchange_on_whole(
+        &self,
+        request: Request<RequestBody>,
+    ) -> Result<(Response<Content>, Whole), Refusal> {
+        let mut outgoing = Outgoing::new(request);
+        if let Some(mut kept) = self.pool.reuse(self.upstream) {
+            let (error, unsent) = match self.send(&mut kept, outgoing).await? {
+                Ok(response) => return Ok((response, kept)),
+                Err(failed) => failed,
+            };
+            outgoing = unsent;
+            match error {
+                SendError::Unsent => {}
+                SendError::Unanswered(_) if !outgoing.has_content() && is_safe(outgoing.method()) => {
+                    outgoing.rewind();
+                }
+                error => return Err(self.refusal(error)),
+            }
+        }
+        self.exchange_on_new(outgoing).await
+    }
+
+    /// On a new connection, which for an upgrade may be the last request there.
+    pub(super) async fn exchange_on_new(
+        &self,
+        outgoing: Outgoing,
+    ) -> Result<(Response<Content>, Whole), Refusal> {
+        let mut whole = self.pool.connect(self.upstream, self.limits.connect_timeout).await?;
+        match self.send(&mut whole, outgoing).await? {
+            Ok(response) => Ok((response, whole)),
+            Err((error, _)) => Err(self.refusal(error)),
+        }
+    }
+
+    async fn send(
+        &self,
+        whole: &mut Whole,
+        outgoing: Outgoing,
+    ) -> Result<Result<Response<Content>, (SendError, Outgoing)>, Refusal> {
+        let sent = self.within(whole.send(outgoing)).await;
+        sent.ok_or(Reason::UpstreamTimeout.into())
+    }
+
+    fn refusal(&self, error: SendError) -> Refusal {
+        match error {
+            SendError::Unsent => {
+                Reason::UpstreamFailed.note("the upstream closed a new connection before the request")
+            }
+            SendError::Upload => self.fault().unwrap_or(Reason::RequestMalformed).into(),
+            SendError::Unanswered(fault) | SendError::Answer(fault) => match self.fault() {
+                Some(reason) => reason.into(),
+                None => Reason::UpstreamFailed.note(fault.to_string()),
+            },
+        }
+    }
+
+    /// What was wrong with the client's body.
+    fn fault(&self) -> Option<Reason> {
+        self.progress.and_then(|progress| progress.fault.get())
     }
 }
 
-/// The same request again, if it has no body. That of a connection of its own is only worth keeping where it is safe: there is
-/// no telling what became of another.
-fn spare(request: &Request<RequestBody>, shared: bool) -> Option<Request<RequestBody>> {
-    if !request.body().is_empty() || !(shared || is_safe(request)) {
-        return None;
+/// Whether a method changes nothing (RFC 9110 §9.2.1).
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// Over HTTP/2.
+impl Way<'_> {
+    async fn exchange_on_stream(
+        &self,
+        request: Request<RequestBody>,
+    ) -> Result<(Response<hyper::body::Incoming>, Stream), Refusal> {
+        let kept = self.pool.stream(self.upstream);
+        let was_kept = kept.is_some();
+        let mut stream = match kept {
+            Some(stream) => stream,
+            None => self.stream().await?,
+        };
+        let spare = spare(&request);
+        let request = match self.send_on_stream(&mut stream, request).await {
+            Ok(response) => return Ok((response, stream)),
+            Err(Failure::Unsent(unsent)) => *unsent,
+            Err(Failure::Unprocessed(refusal)) => spare.ok_or(refusal)?,
+            Err(Failure::Broken(refusal)) => {
+                spare.filter(|spare| was_kept && is_safe(spare.method())).ok_or(refusal)?
+            }
+            Err(Failure::Final(refusal)) => return Err(refusal),
+        };
+        let mut stream = self.stream().await?;
+        let response = self.send_on_stream(&mut stream, request).await.map_err(Refusal::from)?;
+        Ok((response, stream))
     }
-    let mut spare = Request::new(RequestBody::Empty);
-    spare.method_mut().clone_from(request.method());
-    spare.uri_mut().clone_from(request.uri());
-    *spare.version_mut() = request.version();
-    spare.headers_mut().clone_from(request.headers());
-    Some(spare)
+
+    async fn stream(&self) -> Result<Stream, Refusal> {
+        Ok(self.pool.connect_shared(self.upstream, self.limits.connect_timeout).await?)
+    }
+
+    /// Sends once and waits for the answer's head.
+    async fn send_on_stream(
+        &self,
+        stream: &mut Stream,
+        request: Request<RequestBody>,
+    ) -> Result<Response<hyper::body::Incoming>, Failure> {
+        let Some(outcome) = self.within(stream.send(request)).await else {
+            // The whole connection may be dead, which no other request needs to find out for itself.
+            self.pool.retire(stream);
+            return Err(Failure::Final(Reason::UpstreamTimeout.into()));
+        };
+        let mut error = match outcome {
+            Ok(response) => return Ok(response),
+            Err(error) => error,
+        };
+        if let Some(unsent) = error.take_message() {
+            return Err(Failure::Unsent(Box::new(unsent)));
+        }
+        if let Some(reason) = self.fault() {
+            return Err(Failure::Final(reason.into()));
+        }
+        let error = error.into_error();
+        let refusal = Reason::UpstreamFailed.note(error.to_string());
+        Err(match error.source().and_then(|source| source.downcast_ref::<h2::Error>()) {
+            Some(cause) if is_unprocessed(cause) => {
+                self.pool.retire(stream);
+                Failure::Unprocessed(refusal)
+            }
+            Some(cause) => Failure::Final(Reason::UpstreamFailed.note(cause.to_string())),
+            None => Failure::Broken(refusal),
+        })
+    }
 }
 
-/// Whether it changes nothing (RFC 9110 §9.2.1).
-fn is_safe(request: &Request<RequestBody>) -> bool {
-    matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
-}
-
-/// Why no answer came.
-pub(super) enum Failure {
+/// Why no answer came on a stream.
+enum Failure {
     /// Not a byte of the request went out.
     Unsent(Box<Request<RequestBody>>),
     /// The upstream says that it did nothing (RFC 9113 §8.7).
@@ -100,41 +199,17 @@ impl From<Failure> for Refusal {
     }
 }
 
-/// Sends once and waits for the answer's head.
-pub(super) async fn send(
-    way: &Way<'_>,
-    lease: &mut Lease,
-    request: Request<RequestBody>,
-    progress: Option<&Progress>,
-) -> Result<Response<Incoming>, Failure> {
-    let outcome = within(way.limits.timeout, progress, lease.send(request)).await;
-    let Some(outcome) = outcome else {
-        // The whole connection may be dead, which no other request needs to find out for itself.
-        way.pool.retire(lease);
-        return Err(Failure::Final(Reason::UpstreamTimeout.into()));
-    };
-    let mut error = match outcome {
-        Ok(response) => return Ok(response),
-        Err(error) => error,
-    };
-    if let Some(unsent) = error.take_message() {
-        return Err(Failure::Unsent(Box::new(unsent)));
+/// The same request again, if it has no body.
+fn spare(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    if !request.body().is_empty() {
+        return None;
     }
-    if let Some(reason) = progress.and_then(|p| p.fault.get()) {
-        return Err(Failure::Final(reason.into()));
-    }
-    let error = error.into_error();
-    let refusal = Reason::UpstreamFailed.note(error.to_string());
-    Err(match error.source().and_then(|source| source.downcast_ref::<h2::Error>()) {
-        Some(cause) if is_unprocessed(cause) => {
-            way.pool.retire(lease);
-            Failure::Unprocessed(refusal)
-        }
-        Some(cause) => Failure::Final(Reason::UpstreamFailed.note(cause.to_string())),
-        // An answer had begun.
-        None if error.is_parse() => Failure::Final(refusal),
-        None => Failure::Broken(refusal),
-    })
+    let mut spare = Request::new(RequestBody::Empty);
+    spare.method_mut().clone_from(request.method());
+    spare.uri_mut().clone_from(request.uri());
+    *spare.version_mut() = request.version();
+    spare.headers_mut().clone_from(request.headers());
+    Some(spare)
 }
 
 /// The peer refused the stream, or began to close the connection before it came to it (RFC 9113 §8.7, §6.8): h2 reports a
@@ -143,19 +218,22 @@ fn is_unprocessed(cause: &h2::Error) -> bool {
     cause.is_remote() && (cause.is_go_away() || cause.reason() == Some(h2::Reason::REFUSED_STREAM))
 }
 
-/// Waits for the answer's head: `timeout` counts from the last byte of the request that went out, and does not run while the
-/// client owes the next one.
-async fn within<F: Future>(timeout: Duration, progress: Option<&Progress>, future: F) -> Option<F::Output> {
-    let mut future = std::pin::pin!(future);
-    let mut deadline = Instant::now() + timeout;
-    loop {
-        if let Ok(output) = tokio::time::timeout_at(deadline.into(), future.as_mut()).await {
-            return Some(output);
-        }
-        match progress.map(|p| p.sending.get())? {
-            Sending::Awaiting => deadline = Instant::now() + timeout,
-            Sending::Sent(at) if at + timeout > deadline => deadline = at + timeout,
-            Sending::Sent(_) => return None,
+impl Way<'_> {
+    /// Waits for the answer's head: `timeout` counts from the last byte of the request that went out, and does not run while the
+    /// client owes the next one.
+    async fn within<F: Future>(&self, future: F) -> Option<F::Output> {
+        let timeout = self.limits.timeout;
+        let mut future = std::pin::pin!(future);
+        let mut deadline = Instant::now() + timeout;
+        loop {
+            if let Ok(output) = tokio::time::timeout_at(deadline.into(), future.as_mut()).await {
+                return Some(output);
+            }
+            match self.progress.map(|p| p.sending.get())? {
+                Sending::Awaiting => deadline = Instant::now() + timeout,
+                Sending::Sent(at) if at + timeout > deadline => deadline = at + timeout,
+                Sending::Sent(_) => return None,
+            }
         }
     }
 }

@@ -9,13 +9,12 @@ use http::header::{CONNECTION, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use http_body::Body;
-use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, copy_bidirectional_with_sizes};
 use tokio::time::{timeout, timeout_at};
 
 use super::exchange::Exchange;
 use super::rewound::Rewound;
-use super::upstream::Bare;
+use super::upstream::Whole;
 use super::upstream::io::Io;
 use crate::decide::headers;
 use crate::decide::refusal::{Reason, Refusal};
@@ -106,21 +105,21 @@ impl Switched {
     ///
     /// # Errors
     /// `upstream-failed`: the connection broke, or the upstream switched to what was not asked for.
-    pub(super) async fn take(
-        response: &mut Response<Incoming>,
+    pub(super) fn take(
+        response: &mut Response<()>,
         wish: &Wish,
-        bare: Bare,
+        whole: Whole,
         until: Option<Instant>,
     ) -> Result<Switched, Refusal> {
         debug_assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
         let granted = wish.granted(response.headers())?;
-        let broken = |_| Reason::UpstreamFailed.note("the connection broke while it switched protocols");
-        let parts = bare.await.map_err(broken)?;
+        let broken = Reason::UpstreamFailed.note("the connection broke while it switched protocols");
+        let (io, early) = whole.into_bare().ok_or(broken)?;
         *response.version_mut() = Version::HTTP_11;
         headers::strip_response(response.headers_mut());
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
         response.headers_mut().insert(UPGRADE, granted);
-        Ok(Switched { io: parts.io.into_inner().into_inner(), early: parts.read_buf, until })
+        Ok(Switched { io, early, until })
     }
 
     /// The tunnel, which is part of this exchange.

@@ -189,15 +189,17 @@ impl Loaded {
             (None, None) => true,
             _ => false,
         });
+        let mut issuer = issuer(settings, set);
+        let answers = alike.and_then(|alike| alike.introspection.as_ref());
+        if let Some((introspection, before)) = issuer.introspection.as_mut().zip(answers) {
+            introspection.generation = before.generation;
+        }
+        if let Some(before) = unchanged {
+            issuer.keys.generation = before.keys.generation;
+        }
         self.issuers.push(match unchanged {
-            Some(issuer) => Arc::clone(issuer),
-            None => {
-                let mut issuer = issuer(settings, set);
-                if let Some(alike) = alike {
-                    issuer.introspection.clone_from(&alike.introspection);
-                }
-                Arc::new(issuer)
-            }
+            Some(before) if before.introspection == issuer.introspection => Arc::clone(before),
+            _ => Arc::new(issuer),
         });
         self.key_files.push(key_file);
         let material = self.call_material(files, settings);
@@ -285,7 +287,9 @@ fn same_policy(before: &Issuer, now: &settings::Issuer) -> bool {
         && match (&before.introspection, &now.introspection) {
             (None, None) => true,
             (Some(before), Some(now)) => {
-                introspection(now) == Introspection { generation: 0, ..before.clone() }
+                let now = introspection(now);
+                let (cache_ttl, negative_ttl) = (now.cache_ttl, now.negative_ttl);
+                now == Introspection { generation: 0, cache_ttl, negative_ttl, ..before.clone() }
             }
             _ => false,
         }
@@ -298,6 +302,8 @@ fn introspection(settings: &settings::Introspection) -> Introspection {
         answer: settings.answer,
         client_id: settings.client_id.clone(),
         require_audience: settings.require_audience,
+        cache_ttl: settings.cache_ttl,
+        negative_ttl: settings.negative_ttl,
         generation: 0,
     }
 }

@@ -77,6 +77,16 @@ fn no_file_is_longer_than_400_lines() {
     );
 }
 
+/// `forbid` cannot be taken back further down, as `deny` could (rustc, "Lint levels").
+#[test]
+fn unsafe_code_is_forbidden() {
+    let manifest = fs::read_to_string("Cargo.toml").expect("the manifest");
+    let lints =
+        manifest.split("\n[").find(|section| section.starts_with("lints.rust]")).expect("[lints.rust]");
+    assert!(lints.lines().any(|line| line == "unsafe_code = \"forbid\""), "{lints}");
+    assert!(!Path::new("build.rs").exists(), "code that the lints of the crate do not reach");
+}
+
 /// A source file without its comments, strings and test modules.
 struct Source {
     file: PathBuf,

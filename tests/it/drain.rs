@@ -1,6 +1,6 @@
 //! The end of a sidecar's life: SIGTERM, `drain_delay`, `drain`.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _};
 use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -247,6 +247,33 @@ fn connections_above_the_limit_are_served_before_the_end() {
     let answer = client.over(waiting).and_then(|mut connection| connection.get("/", Some(&token)));
     assert_eq!(answer.unwrap().status(), 200);
     assert_eq!(boundgate.stop().code(), Some(0));
+}
+
+/// The listener closes with an empty backlog: whoever has connected is heard out, and not reset because nobody had accepted it.
+#[test]
+fn nobody_who_has_connected_is_reset() {
+    let world = World::new();
+    let boundgate = Boundgate::start(world.pki.path(), &world.config());
+    let address = boundgate.address;
+    let callers = [(); 4].map(|()| {
+        thread::spawn(move || {
+            let mut connected = Vec::new();
+            loop {
+                match TcpStream::connect(address) {
+                    Ok(socket) => connected.push(socket),
+                    Err(error) if error.kind() == ErrorKind::ConnectionRefused => return connected,
+                    Err(error) => panic!("neither taken nor refused: {error}"),
+                }
+                thread::sleep(Duration::from_micros(200)); // the limit of connections is not what is tested
+            }
+        })
+    });
+    boundgate.wait_for_metric("boundgate_connections", &[], 20.0);
+    boundgate.process.signal("TERM");
+    for mut socket in callers.into_iter().flat_map(|caller| caller.join().unwrap()) {
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert_eq!(socket.read(&mut [0]).unwrap(), 0, "it closes in order");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `[client_certificates]` and what TLS is offered: who is let in at all.
 
+mod names;
 mod protocol;
 
 use std::fs;

@@ -81,6 +81,28 @@ fn head_timeout_ends_a_handshake() {
     stage.boundgate.wait_for_metric("boundgate_handshakes_total", &["outcome=\"timeout\""], 2.0);
 }
 
+#[test]
+fn head_timeout_of_a_handshake_is_not_extended_byte_by_byte() {
+    let stage = stage("head_timeout = \"1s\"", hello());
+    let name = "localhost".try_into().unwrap();
+    let mut tls = rustls::ClientConnection::new(stage.client.config.clone(), name).unwrap();
+    let mut hello = Vec::new();
+    tls.write_tls(&mut hello).unwrap();
+    let mut socket = TcpStream::connect(stage.boundgate.address).unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    let start = Instant::now();
+    // The pace of the drip: what is read is the end.
+    let mut drips = hello.iter().take(hello.len() - 1);
+    while drips.next().is_some_and(|byte| socket.write_all(&[*byte]).is_ok()) {
+        if !timed_out(&socket.read(&mut [0; 64])) {
+            break;
+        }
+    }
+    assert!(drips.len() > 0, "it drips to its end");
+    after_a_second(start);
+    stage.boundgate.wait_for_metric("boundgate_handshakes_total", &["outcome=\"timeout\""], 1.0);
+}
+
 fn timed_out<T>(outcome: &io::Result<T>) -> bool {
     outcome.as_ref().is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
 }

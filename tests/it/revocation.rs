@@ -1,11 +1,14 @@
 //! `POST /revocations` on the control socket: what was remembered is forgotten at once, and nothing older comes back.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -14,6 +17,7 @@ use super::introspection::stage::{BASIC, Stage, passed, refused};
 use super::support::boundgate::{Boundgate, command};
 use super::support::message::{Message, read_response};
 use super::support::process::PATIENCE;
+use super::support::server::Answer;
 
 const CONTROL: &str = "control = \"unix:control.sock\"";
 
@@ -140,7 +144,7 @@ fn what_was_looked_up_before_a_revocation_is_not_remembered_after_it() {
         let before = scope.spawn(|| stage.verdict(a, "opaque"));
         stage.issuer.until_calls(1);
         assert_eq!(revoke(&stage, &json!({"all": true})), 0);
-        // Who comes after it does not share the older call.
+        // Who comes after it does not share the older call, and who waits already comes over to the younger one.
         let after = scope.spawn(|| stage.verdict(a, "opaque"));
         stage.issuer.until_calls(2);
         stage.issuer.script.hold(false);
@@ -149,20 +153,102 @@ fn what_was_looked_up_before_a_revocation_is_not_remembered_after_it() {
     assert_eq!(stage.verdict(a, "opaque"), passed());
     assert_eq!(stage.issuer.calls(), 2, "the younger answer is remembered");
 
-    // The same with nobody coming after it.
+    // The same with nobody coming after it: a revocation of others changes nothing for who waits, and the answer is not kept.
     stage.issuer.script.say("other", stage.active(a));
     stage.issuer.script.hold(true);
     thread::scope(|scope| {
         let before = scope.spawn(|| stage.verdict(a, "other"));
         stage.issuer.until_calls(3);
-        revoke(&stage, &json!({"token_sha256": hex("other")}));
+        revoke(&stage, &json!({"issuer": stage.world.issuer.name, "sub": "bob"}));
         stage.issuer.script.hold(false);
         assert_eq!(before.join().unwrap(), passed());
     });
+    assert_eq!(stage.issuer.calls(), 3);
     stage.issuer.script.say("other", json!({"active": false}));
     for _ in 0..8 {
         assert_eq!(stage.verdict(a, "other"), refused(401, "token-inactive"));
     }
+}
+
+/// An answer to each call in turn: what it is, and that it is held back until told.
+fn scripted(stage: &Stage, answers: Vec<Value>) -> Vec<mpsc::Sender<()>> {
+    let (senders, receivers): (Vec<_>, Vec<_>) = answers.iter().map(|_| mpsc::channel()).unzip();
+    let answers = Mutex::new(answers.into_iter().zip(receivers).collect::<VecDeque<_>>());
+    stage.issuer.script.fail(move |_| {
+        let (answer, told) = answers.lock().unwrap().pop_front().unwrap();
+        let _ = told.recv_timeout(PATIENCE);
+        Answer::json(&answer)
+    });
+    senders
+}
+
+#[test]
+fn a_revocation_reaches_the_requests_that_wait_for_a_call() {
+    let stage = stage("timeout = \"30s\"");
+    let a = stage.a();
+    let iss = &stage.world.issuer.name;
+    let all = [
+        json!({"token_sha256": hex("t0")}),
+        json!({"issuer": iss, "sub": "alice"}),
+        json!({"issuer": iss, "client_id": "client"}),
+        json!({"all": true}),
+    ];
+    for (n, what) in all.iter().enumerate() {
+        let token = format!("t{n}");
+        let before = stage.issuer.calls();
+        let tell = scripted(&stage, vec![stage.active(a), json!({"active": false})]);
+        thread::scope(|scope| {
+            let requests: Vec<_> = (0..8).map(|_| scope.spawn(|| stage.verdict(a, &token))).collect();
+            stage.issuer.until_calls(before + 1);
+            revoke(&stage, what);
+            tell.iter().for_each(|tell| tell.send(()).unwrap());
+            for request in requests {
+                assert_eq!(request.join().unwrap(), refused(401, "token-inactive"), "{what}");
+            }
+        });
+        assert_eq!(stage.issuer.calls() - before, 2, "one fresh call for all of them: {what}");
+    }
+
+    // Overtaken for a second time: nothing is known.
+    let tell = scripted(&stage, vec![stage.active(a), stage.active(a)]);
+    let before = stage.issuer.calls();
+    thread::scope(|scope| {
+        let request = scope.spawn(|| stage.verdict(a, "late"));
+        for (n, tell) in tell.iter().enumerate() {
+            stage.issuer.until_calls(before + 1 + n);
+            revoke(&stage, &json!({"token_sha256": hex("late")}));
+            tell.send(()).unwrap();
+        }
+        assert_eq!(request.join().unwrap(), refused(503, "introspection-unavailable"));
+    });
+    assert_eq!(stage.issuer.calls() - before, 2);
+    stage.boundgate.log_line(|line| line["note"].as_str().is_some_and(|note| note.contains("revoked twice")));
+    assert!(stage.world.api.requests().is_empty());
+}
+
+#[test]
+fn idle_connections_delay_no_revocation() {
+    let stage = stage("");
+    stage.issuer.script.say("opaque", stage.active(stage.a()));
+    for idle in [15, 16, 17, 64, 200] {
+        assert_eq!(stage.verdict(stage.a(), "opaque"), passed());
+        let mut open: Vec<_> = (0..idle).map(|_| UnixStream::connect(socket(&stage)).unwrap()).collect();
+        // Half a request is none.
+        for stream in open.iter_mut().step_by(2) {
+            let _ = stream.write_all(b"POST /revocations HTTP/1.1\r\nHost: b\r\nContent-Length: 12\r\n\r\n{");
+        }
+        let begun = Instant::now();
+        assert_eq!(revoke(&stage, &json!({"all": true})), 1);
+        assert!(begun.elapsed() < Duration::from_secs(1), "{idle}: {:?}", begun.elapsed());
+        drop(open);
+    }
+    // Those who do not idle have their places: as many as there are and more, all at once.
+    thread::scope(|scope| {
+        let revocations: Vec<_> =
+            (0..100).map(|_| scope.spawn(|| revoke(&stage, &json!({"all": true})))).collect();
+        let dropped: u64 = revocations.into_iter().map(|revocation| revocation.join().unwrap()).sum();
+        assert_eq!(dropped, 0);
+    });
 }
 
 #[test]

@@ -164,7 +164,7 @@ const INTROSPECTION: Section = Section {
         Key::new("negative_ttl", One(Text::Time(ZERO, DAY)),
             "how long the answer to an inactive token serves")
             .default("10s"),
-        Key::new("timeout", TIMEOUT, "how long one call may take").default("5s"),
+        Key::new("timeout", TIMEOUT, "how long one call may take, and how long a request waits for its turn and the answer").default("5s"),
     ],
     sections: &[],
 };

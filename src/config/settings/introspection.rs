@@ -25,7 +25,7 @@ pub struct Introspection {
     pub cache_ttl: Duration,
     /// `negative_ttl`: how long any other answer serves.
     pub negative_ttl: Duration,
-    /// `timeout`, for one call.
+    /// `timeout`, for one call, and for a request that waits for its turn and the answer.
     pub timeout: Duration,
 }
 

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::*;
@@ -12,8 +14,15 @@ use crate::decide::verified::VerifiedToken;
 
 fn introspected(answer: AnswerForm) -> Issuer {
     let client_id = "boundgate".to_owned();
-    let introspection =
-        Introspection { always: false, answer, client_id, require_audience: true, generation: 9 };
+    let introspection = Introspection {
+        always: false,
+        answer,
+        client_id,
+        require_audience: true,
+        cache_ttl: Duration::from_secs(60),
+        negative_ttl: Duration::from_secs(10),
+        generation: 9,
+    };
     Issuer { introspection: Some(introspection), ..issuer() }
 }
 
@@ -95,18 +104,30 @@ fn only_what_was_asked_for_is_an_answer() {
 #[test]
 fn times_and_audience_are_judged_when_the_token_is_used() {
     let issuer = introspected(AnswerForm::Json);
-    let check = |name: &str, value: Value, now: u64| {
+    let check_at = |issuer: &Issuer, name: &str, value: Value, now: u64| {
         let mut answer = answer();
         answer[name] = value;
         let genuine = Arc::new(active(read(&answer)));
-        VerifiedToken::check(genuine, &issuer, now).err().map(|refusal| refusal.reason)
+        VerifiedToken::check(genuine, issuer, now).err().map(|refusal| refusal.reason)
     };
+    let check = |name: &str, value: Value, now: u64| check_at(&issuer, name, value, now);
     assert_eq!(check("exp", json!(NOW), NOW + LEEWAY - 1), None);
     assert_eq!(check("exp", json!(NOW), NOW + LEEWAY), Some(Reason::TokenExpired));
     assert_eq!(check("nbf", json!(NOW + LEEWAY + 1), NOW), Some(Reason::TokenNotYetValid));
     assert_eq!(check("aud", json!(["x", AUDIENCE]), NOW), None);
     assert_eq!(check("aud", json!([]), NOW), Some(Reason::AudienceMismatch));
     assert_eq!(check("aud", json!("x"), NOW), Some(Reason::AudienceMismatch));
+
+    // `require_audience = false` lets an answer say nothing, and nothing else: an empty `aud` names none of ours.
+    let mut lenient = issuer.clone();
+    lenient.introspection.as_mut().unwrap().require_audience = false;
+    assert_eq!(check_at(&lenient, "aud", json!([]), NOW), Some(Reason::AudienceMismatch));
+    let mut silent = answer();
+    silent.as_object_mut().unwrap().remove("aud");
+    let silent = || Arc::new(active(read(&silent)));
+    assert!(VerifiedToken::check(silent(), &lenient, NOW).is_ok());
+    let refused = VerifiedToken::check(silent(), &issuer, NOW).err().map(|refusal| refusal.reason);
+    assert_eq!(refused, Some(Reason::AudienceMismatch));
 }
 
 #[test]

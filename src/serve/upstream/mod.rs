@@ -1,7 +1,8 @@
 //! A worker's own connections to the upstream: no lock, no hash, the most recently used first.
 
 mod dial;
-mod heard;
+mod http1;
+mod incoming;
 pub(crate) mod io;
 mod multiplexed;
 
@@ -10,20 +11,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::sync::oneshot;
+use bytes::Bytes;
+use http::Response;
 
-use super::body::RequestBody;
-use crate::config::settings::UpstreamUrl;
 use crate::state::upstream::Upstream;
 use dial::{ConnectError, dial};
-use heard::Heard;
+use http1::{Connection, Rest};
+pub(super) use http1::{Content, Outgoing, SendError};
+pub(crate) use incoming::Fault;
+pub(super) use incoming::Incoming;
 use io::Io;
-use multiplexed::{Connections, Stream};
+use multiplexed::Connections;
+pub(super) use multiplexed::Stream;
 
 /// Idle connections that a worker keeps.
 const MAX_IDLE: usize = 256;
@@ -43,7 +42,7 @@ pub(crate) struct Pool {
 }
 
 struct Idle {
-    sender: SendRequest<RequestBody>,
+    connection: Connection,
     since: Instant,
 }
 
@@ -52,46 +51,50 @@ pub(super) enum Lease {
     /// HTTP/1.1: it goes back to the pool when its answer has been read to the end, and is closed otherwise.
     Whole(Whole),
     /// HTTP/2: one stream, which is reset unless its answer was read to the end.
-    Stream(Stream),
+    Stream(#[expect(dead_code, reason = "held for its drop alone")] Stream),
 }
 
 /// A connection of HTTP/1.1 in use.
 pub(super) struct Whole {
-    sender: SendRequest<RequestBody>,
+    connection: Connection,
     pool: Rc<Pool>,
     generation: u64,
 }
 
-/// The bare connection after an upgrade, with what was read of it beyond the answer's head.
-pub(super) type Bare = oneshot::Receiver<http1::Parts<TokioIo<Heard<Io>>>>;
-
 impl Lease {
-    /// Sends a request. Whoever drops the future cancels the request.
+    /// Gives the connection back for the next request: its answer has been read to the end.
+    pub(super) fn give_back(lease: Option<Lease>) {
+        let Some(Lease::Whole(Whole { connection, pool, generation })) = lease else { return };
+        match connection.rest() {
+            Rest::Ready(connection) => pool.keep(connection, generation),
+            Rest::Uploading(ends) => {
+                tokio::task::spawn_local(async move {
+                    if let Some(connection) = ends.await {
+                        pool.keep(connection, generation);
+                    }
+                });
+            }
+            Rest::Over => {}
+        }
+    }
+}
+
+impl Whole {
+    /// Sends a request and waits for the head of its answer. Whoever drops the future cancels the request.
+    ///
+    /// # Errors
+    /// No answer came; the request is given back.
     pub(super) async fn send(
         &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
-        match self {
-            Lease::Whole(whole) => whole.sender.try_send_request(request).await,
-            Lease::Stream(stream) => {
-                let answer = stream.sender().borrow_mut().try_send_request(request);
-                answer.await
-            }
-        }
+        outgoing: Outgoing,
+    ) -> Result<Response<http1::Content>, (SendError, Outgoing)> {
+        self.connection.send(outgoing).await
     }
 
-    /// Gives the connection back for the next request.
-    pub(super) fn give_back(lease: Option<Lease>) {
-        let Some(Lease::Whole(Whole { sender, pool, generation })) = lease else { return };
-        let mut idle = pool.idle.borrow_mut();
-        if generation == pool.generation.get() && !sender.is_closed() && idle.len() < MAX_IDLE {
-            idle.push(Idle { sender, since: Instant::now() });
-        }
-    }
-
-    /// Whether other requests share the connection.
-    pub(super) fn is_shared(&self) -> bool {
-        matches!(self, Lease::Stream(_))
+    /// The bare connection after a switch of protocols, with what was read of it beyond the answer's head, whose content must
+    /// have been dropped.
+    pub(super) fn into_bare(self) -> Option<(Io, Bytes)> {
+        self.connection.into_bare()
     }
 }
 
@@ -105,81 +108,66 @@ impl Pool {
         }
     }
 
-    /// A connection that is there and can take a request now.
-    pub(super) fn reuse(self: &Rc<Self>, upstream: &Arc<Upstream>) -> Option<Lease> {
+    /// A connection of HTTP/1.1 that is there and can take a request now.
+    pub(super) fn reuse(self: &Rc<Self>, upstream: &Arc<Upstream>) -> Option<Whole> {
         let generation = self.lead_to(upstream);
-        if let UpstreamUrl::H2c(_) = upstream.url {
-            return self.shared.stream().map(Lease::Stream);
-        }
-        let mut idle = self.idle.borrow_mut();
-        let mut at = idle.len();
-        while at > 0 {
-            at -= 1;
-            match idle.get(at) {
-                Some(i) if i.sender.is_closed() => drop(idle.swap_remove(at)),
-                Some(i) if i.sender.is_ready() => {
-                    return Some(self.lease(idle.swap_remove(at).sender, generation));
-                }
-                _ => {}
+        loop {
+            let Idle { connection, .. } = self.idle.borrow_mut().pop()?;
+            if connection.is_ready() {
+                return Some(self.lease(connection, generation));
             }
         }
-        None
     }
 
-    /// A new connection, within `limit`; over HTTP/2 also one that was made meanwhile.
+    /// A new connection of HTTP/1.1, within `limit`.
     pub(super) async fn connect(
         self: &Rc<Self>,
         upstream: &Arc<Upstream>,
         limit: Duration,
-    ) -> Result<Lease, ConnectError> {
+    ) -> Result<Whole, ConnectError> {
         let generation = self.lead_to(upstream);
-        let deadline = tokio::time::Instant::now() + limit;
-        if let UpstreamUrl::H2c(_) = upstream.url {
-            let making = tokio::time::timeout_at(deadline, self.shared.making.lock());
-            let _making = making.await.map_err(|_| ConnectError::Timeout)?;
-            if let Some(stream) = self.shared.stream() {
-                return Ok(Lease::Stream(stream));
-            }
-            let begin = async { Stream::begin(dial(upstream, deadline).await?).await };
-            let begun = tokio::time::timeout_at(deadline, begin).await;
-            let stream = begun.map_err(|_| ConnectError::Timeout)??;
-            if generation == self.generation.get() {
-                self.shared.add(&stream);
-            }
-            return Ok(Lease::Stream(stream));
-        }
-        let (sender, connection) = begin(dial(upstream, deadline).await?).await?;
-        tokio::task::spawn_local(async move {
-            // Its errors reach whoever waits for an answer on it.
-            let _ = connection.await;
-        });
-        Ok(self.lease(sender, generation))
+        let io = dial(upstream, tokio::time::Instant::now() + limit).await?;
+        Ok(self.lease(Connection::new(io), generation))
     }
 
-    /// A new connection of HTTP/1.1 that can be had bare once the upstream has switched protocols on it.
-    pub(super) async fn connect_for_upgrade(
+    /// A stream of an HTTP/2 connection that is there.
+    pub(super) fn stream(self: &Rc<Self>, upstream: &Arc<Upstream>) -> Option<Stream> {
+        self.lead_to(upstream);
+        self.shared.stream()
+    }
+
+    /// A stream of a new HTTP/2 connection, within `limit`, or of one that was made meanwhile.
+    pub(super) async fn connect_shared(
         self: &Rc<Self>,
         upstream: &Arc<Upstream>,
         limit: Duration,
-    ) -> Result<(Lease, Bare), ConnectError> {
+    ) -> Result<Stream, ConnectError> {
         let generation = self.lead_to(upstream);
-        let io = dial(upstream, tokio::time::Instant::now() + limit).await?;
-        let (sender, connection) = begin(io).await?;
-        let (bare, receiver) = oneshot::channel();
-        tokio::task::spawn_local(async move {
-            if let Ok(parts) = connection.without_shutdown().await {
-                // Nobody waits for it where the upstream declined: then the connection just closes.
-                let _ = bare.send(parts);
-            }
-        });
-        Ok((self.lease(sender, generation), receiver))
+        let deadline = tokio::time::Instant::now() + limit;
+        let making = tokio::time::timeout_at(deadline, self.shared.making.lock());
+        let _making = making.await.map_err(|_| ConnectError::Timeout)?;
+        if let Some(stream) = self.shared.stream() {
+            return Ok(stream);
+        }
+        let begin = async { Stream::begin(dial(upstream, deadline).await?).await };
+        let begun = tokio::time::timeout_at(deadline, begin).await;
+        let stream = begun.map_err(|_| ConnectError::Timeout)??;
+        if generation == self.generation.get() {
+            self.shared.add(&stream);
+        }
+        Ok(stream)
     }
 
-    /// No further request goes to the connection of this lease.
-    pub(super) fn retire(&self, lease: &Lease) {
-        if let Lease::Stream(stream) = lease {
-            self.shared.retire(stream);
+    fn keep(&self, connection: Connection, generation: u64) {
+        let mut idle = self.idle.borrow_mut();
+        if generation == self.generation.get() && idle.len() < MAX_IDLE {
+            idle.push(Idle { connection, since: Instant::now() });
         }
+    }
+
+    /// No further request goes to the connection of this stream.
+    pub(super) fn retire(&self, stream: &Stream) {
+        self.shared.retire(stream);
     }
 
     /// Closes what has idled too long.
@@ -187,7 +175,7 @@ impl Pool {
         let now = Instant::now();
         self.idle
             .borrow_mut()
-            .retain(|i| !i.sender.is_closed() && now.saturating_duration_since(i.since) < MAX_IDLE_TIME);
+            .retain(|i| now.saturating_duration_since(i.since) < MAX_IDLE_TIME && i.connection.is_ready());
         self.shared.sweep(now, MAX_IDLE_TIME);
     }
 
@@ -203,14 +191,7 @@ impl Pool {
         self.generation.get()
     }
 
-    fn lease(self: &Rc<Self>, sender: SendRequest<RequestBody>, generation: u64) -> Lease {
-        Lease::Whole(Whole { sender, pool: self.clone(), generation })
+    fn lease(self: &Rc<Self>, connection: Connection, generation: u64) -> Whole {
+        Whole { connection, pool: self.clone(), generation }
     }
-}
-
-type Http1 = http1::Connection<TokioIo<Heard<Io>>, RequestBody>;
-
-async fn begin(io: Io) -> Result<(SendRequest<RequestBody>, Http1), ConnectError> {
-    let begun = http1::Builder::new().handshake(TokioIo::new(Heard::new(io))).await;
-    begun.map_err(|error| ConnectError::Failed(error.to_string()))
 }

@@ -6,6 +6,9 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::sync::Mutex;
@@ -142,8 +145,13 @@ impl Stream {
         Stream { connection: connection.clone() }
     }
 
-    pub(super) fn sender(&self) -> &RefCell<SendRequest<RequestBody>> {
-        &self.connection.sender
+    /// Sends a request. Whoever drops the future cancels the request.
+    pub(in crate::serve) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+        let answer = self.connection.sender.borrow_mut().try_send_request(request);
+        answer.await
     }
 }
 

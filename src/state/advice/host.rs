@@ -69,10 +69,10 @@ fn other_name(settings: &Settings) -> Option<String> {
     })
 }
 
-/// The soft limit of open files; `None` where there is none.
+/// The hard limit of open files, to which `boundgate run` raises its own; `None` where there is none.
 fn open_files(limits: &str) -> Option<usize> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
+    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// A connection of a client, and one to the upstream for it.
@@ -81,7 +81,7 @@ fn too_few_files(limit: usize, connections: usize) -> Option<String> {
     (limit < needed).then(|| {
         format!(
             "limits.connections: {connections} connections need {needed} file descriptors, one towards the client and one \
-             towards the upstream each, and a process started here may open {limit}: raise that (ulimit -n, LimitNOFILE=) \
+             towards the upstream each, and a process started here may open {limit}: raise that (ulimit -Hn, LimitNOFILE=) \
              or lower this"
         )
     })
@@ -93,12 +93,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_soft_limit_counts() {
-        let limits = |soft: &str| {
+    fn the_hard_limit_counts() {
+        let limits = |hard: &str| {
             format!(
                 "Limit                     Soft Limit           Hard Limit           Units\n\
                  Max processes             7                    7                    processes\n\
-                 Max open files            {soft:<20} 1048576              files\n"
+                 Max open files            256                  {hard:<20} files\n"
             )
         };
         assert_eq!(open_files(&limits("1024")), Some(1024));

@@ -3,9 +3,13 @@
 //! After some failures in a row it opens: calls are not made but counted as failed at once, so that a dead server costs no request
 //! its patience. After a pause one call goes through as a probe; it closes the breaker, or opens it again for longer. The longest
 //! pause is shorter than the 5 s within which a failed call is to be tried again.
+//!
+//! While all of the failures are those of one client, it holds up that client alone: they may be its tokens' doing. The first failure
+//! of another one shows that they are the server's, and an answer to another one that they are not.
 
 use std::time::{Duration, Instant};
 
+use super::Client;
 use crate::metrics::BreakerState;
 
 /// Failures in a row that open it.
@@ -39,33 +43,58 @@ impl From<State> for BreakerState {
     }
 }
 
+/// Whose calls are not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// Nobody's.
+    Nobodys,
+    /// Those of the one client whose calls have failed.
+    OneClients,
+    /// Everybody's.
+    Everybodys,
+}
+
 #[derive(Debug)]
 pub(super) struct Breaker {
     state: State,
     failures: u32,
+    /// The client of every failure since the last answer; `None` where there are several, or no failures.
+    only: Option<Client>,
 }
 
 impl Breaker {
     pub(super) fn new() -> Breaker {
-        Breaker { state: State::Closed, failures: 0 }
+        Breaker { state: State::Closed, failures: 0, only: None }
     }
 
     pub(super) fn state(&self) -> State {
         self.state
     }
 
-    /// Whether a call would be made now.
-    pub(super) fn admits(&self, now: Instant) -> bool {
-        match self.state {
-            State::Closed => true,
-            State::HalfOpen => false,
-            State::Open(until) => now >= until,
+    pub(super) fn pause(&self) -> Pause {
+        match (self.state, self.only) {
+            (State::Closed, _) => Pause::Nobodys,
+            (_, Some(_)) => Pause::OneClients,
+            (_, None) => Pause::Everybodys,
         }
     }
 
+    /// Whether a call would be made now for this client.
+    pub(super) fn admits(&self, client: Client, now: Instant) -> bool {
+        match self.state {
+            State::Closed => true,
+            State::HalfOpen => !self.concerns(client),
+            State::Open(until) => !self.concerns(client) || now >= until,
+        }
+    }
+
+    fn concerns(&self, client: Client) -> bool {
+        self.only.is_none_or(|only| only == client)
+    }
+
     /// A call is made that was admitted. Whether it is the probe: the first one after a pause.
-    pub(super) fn begin(&mut self) -> bool {
-        let probe = self.state != State::Closed;
+    pub(super) fn begin(&mut self, client: Client) -> bool {
+        let probe = self.state != State::Closed && self.concerns(client);
         if probe {
             self.state = State::HalfOpen;
         }
@@ -77,12 +106,18 @@ impl Breaker {
         *self = Breaker::new();
     }
 
-    /// A call failed. Those that were made before the breaker opened prolong nothing. `chance` is in 0..1.
-    pub(super) fn failed(&mut self, probe: bool, now: Instant, chance: f64) {
+    /// A call for this client failed. Those that were made before the breaker opened prolong nothing. `chance` is in 0..1.
+    pub(super) fn failed(&mut self, client: Client, probe: bool, now: Instant, chance: f64) {
+        let is_anothers = !self.concerns(client);
+        if self.failures == 0 {
+            self.only = Some(client);
+        } else if is_anothers {
+            self.only = None;
+        }
         let opens = match self.state {
             State::Closed => self.failures + 1 >= FAILURES,
-            State::HalfOpen => probe,
-            State::Open(_) => false,
+            State::HalfOpen => probe || is_anothers,
+            State::Open(_) => is_anothers,
         };
         if opens || self.state == State::Closed {
             self.failures += 1;
@@ -99,12 +134,15 @@ impl Breaker {
 mod tests {
     use super::*;
 
+    const A: Client = Client::Certificate([1; 32]);
+    const B: Client = Client::Certificate([2; 32]);
+
     fn open(now: Instant) -> Breaker {
         let mut breaker = Breaker::new();
         for _ in 0..FAILURES {
-            assert!(breaker.admits(now));
-            assert!(!breaker.begin());
-            breaker.failed(false, now, 0.0);
+            assert!(breaker.admits(A, now));
+            assert!(!breaker.begin(A));
+            breaker.failed(A, false, now, 0.0);
         }
         breaker
     }
@@ -114,11 +152,11 @@ mod tests {
         let now = Instant::now();
         let mut breaker = Breaker::new();
         for _ in 0..10 {
-            (1..FAILURES).for_each(|_| breaker.failed(false, now, 0.0));
-            assert!(breaker.admits(now));
+            (1..FAILURES).for_each(|_| breaker.failed(A, false, now, 0.0));
+            assert!(breaker.admits(A, now));
             breaker.answered();
         }
-        assert!(!open(now).admits(now));
+        assert!(!open(now).admits(A, now));
     }
 
     #[test]
@@ -126,9 +164,9 @@ mod tests {
         let now = Instant::now();
         let mut breaker = open(now);
         let later = now + FIRST_PAUSE;
-        assert!(!breaker.admits(later - Duration::from_millis(1)) && breaker.admits(later));
-        breaker.begin();
-        assert!(!breaker.admits(later), "one probe at a time");
+        assert!(!breaker.admits(A, later - Duration::from_millis(1)) && breaker.admits(A, later));
+        breaker.begin(A);
+        assert!(!breaker.admits(A, later), "one probe at a time");
         breaker.answered();
         assert_eq!(breaker.state(), State::Closed);
     }
@@ -142,8 +180,8 @@ mod tests {
             let State::Open(until) = breaker.state() else { unreachable!("every probe fails") };
             pauses.push((until - now).as_millis());
             now = until;
-            assert!(breaker.begin());
-            breaker.failed(true, now, 0.0);
+            assert!(breaker.begin(A));
+            breaker.failed(A, true, now, 0.0);
         }
         assert_eq!(pauses[..5], [500, 1000, 2000, 4000, 4000]);
         assert!(pauses.iter().all(|pause| *pause <= 4000));
@@ -154,10 +192,10 @@ mod tests {
         let now = Instant::now();
         let mut breaker = open(now);
         let before = breaker.state();
-        breaker.failed(false, now + Duration::from_millis(400), 0.0);
+        breaker.failed(A, false, now + Duration::from_millis(400), 0.0);
         assert_eq!(breaker.state(), before);
-        breaker.begin();
-        breaker.failed(false, now, 0.0);
+        breaker.begin(A);
+        breaker.failed(A, false, now, 0.0);
         assert_eq!(breaker.state(), State::HalfOpen, "the probe alone decides");
     }
 
@@ -165,8 +203,53 @@ mod tests {
     fn chance_only_shortens_a_pause() {
         let now = Instant::now();
         let mut breaker = Breaker::new();
-        (0..FAILURES).for_each(|_| breaker.failed(false, now, 0.999));
+        (0..FAILURES).for_each(|_| breaker.failed(A, false, now, 0.999));
         let State::Open(until) = breaker.state() else { unreachable!("it is open") };
         assert!((until - now).as_millis() >= 250 && (until - now).as_millis() < 260);
+    }
+    #[test]
+    fn the_failures_of_one_client_hold_up_no_other() {
+        let now = Instant::now();
+        let mut breaker = open(now);
+        assert_eq!(breaker.pause(), Pause::OneClients);
+        assert!(!breaker.admits(A, now) && breaker.admits(B, now));
+        assert!(!breaker.begin(B), "not a probe");
+        assert!(!breaker.admits(A, now), "and A waits on");
+        breaker.answered();
+        assert!(breaker.admits(A, now) && breaker.pause() == Pause::Nobodys);
+    }
+
+    #[test]
+    fn one_failure_of_another_client_holds_up_everybody() {
+        let now = Instant::now();
+        let mut breaker = open(now);
+        // Long after the pause: it begins anew.
+        let later = now + LONGEST_PAUSE;
+        breaker.failed(B, false, later, 0.0);
+        assert_eq!(breaker.pause(), Pause::Everybodys);
+        assert!(!breaker.admits(A, later) && !breaker.admits(B, later));
+        let before = breaker.state();
+        breaker.failed(B, false, later + FIRST_PAUSE, 0.0);
+        assert_eq!(breaker.state(), before, "a late one prolongs nothing");
+
+        // While A's probe is on its way.
+        let mut breaker = open(now);
+        assert!(breaker.begin(A));
+        breaker.failed(B, false, later, 0.0);
+        assert!(!breaker.admits(B, later) && !breaker.admits(A, later));
+        breaker.answered();
+        assert!(breaker.admits(A, later), "an answer to it closes the breaker all the same");
+    }
+
+    #[test]
+    fn failures_of_several_clients_count_together() {
+        let now = Instant::now();
+        let mut breaker = Breaker::new();
+        for n in 1..FAILURES {
+            breaker.failed(if n % 2 == 0 { A } else { B }, false, now, 0.0);
+            assert!(breaker.admits(A, now) && breaker.admits(B, now));
+        }
+        breaker.failed(A, false, now, 0.0);
+        assert!(!breaker.admits(A, now) && !breaker.admits(B, now));
     }
 }

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
-use tokio::sync::oneshot;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::call::{Call, Failure, Heard, since_epoch, unavailable};
-use super::flights::{self, Flight, Flights, Turn};
+use super::flights::{self, Flight, Flights, Turn, Waiter};
 use super::line::Line;
-use super::memory::{Key, Known, Memory, Recalled};
-use super::{Answer, Question};
+use super::memory::{Freshness, Key, Known, Memory, Recalled};
+use super::{Answer, Client, Question};
 use crate::decide::introspection::Verdict;
 use crate::decide::refusal::Reason;
 use crate::decide::revocation::Revocation;
@@ -109,14 +108,13 @@ impl Desk {
     }
 
     /// A request asks about a token.
-    pub(super) fn ask(&mut self, question: Question, waiter: oneshot::Sender<Answer>) {
+    pub(super) fn ask(&mut self, question: Question, waiter: Waiter) {
         // The answer may have come in since the request looked for it.
         if let Some(recalled) = self.memory.recall(&question.digest, &question.issuer) {
-            let _ = waiter.send(recalled.into());
-            return;
+            return waiter.answer(recalled.into());
         }
         if let Err((waiter, note)) = self.flights.join(question, waiter) {
-            let _ = waiter.send(Answer::unavailable(unavailable(note)));
+            waiter.answer(Answer::unavailable(unavailable(note)));
         }
     }
 
@@ -124,7 +122,7 @@ impl Desk {
     fn begin(&mut self) {
         let now = Instant::now();
         let lines = &mut self.lines;
-        let begun = self.flights.begin(|flight| turn(lines, flight, now.into_std()));
+        let begun = self.flights.begin(|flight, client| turn(lines, flight, client, now.into_std()));
         for (id, question) in begun {
             let name = Arc::clone(&question.issuer.name);
             match self.call(question) {
@@ -169,15 +167,16 @@ impl Desk {
         self.metrics.called(&flight.issuer, word, now - begun);
         if let Some(line) = self.lines.get_mut(&flight.issuer) {
             line.running = line.running.saturating_sub(1);
-            match &outcome {
+            match (&outcome, flight.client) {
                 // Otherwise one client's tokens could pause the calls of all.
-                Err(Failure::Call(error)) if error.is_about_the_request() => {
+                (Err(Failure::Call(error)), _) if error.is_about_the_request() => {
                     line.turned_down(&error.to_string(), now.into_std());
                 }
-                Err(Failure::Call(error)) => {
-                    line.failed(&error.to_string(), flight.probe, now.into_std(), chance());
+                (Err(Failure::Call(error)), Some(client)) => {
+                    line.failed(&error.to_string(), client, flight.probe, now.into_std(), chance());
                 }
-                Ok(_) | Err(Failure::Keys(_)) => line.answered(),
+                // What ends here was begun for some client.
+                (Ok(_) | Err(Failure::Keys(_)), _) | (_, None) => line.answered(),
             }
         }
         let name = Arc::clone(&flight.issuer);
@@ -201,14 +200,15 @@ impl Desk {
                 let end = genuine.exp().map(Duration::from_secs);
                 let left = end.map_or(ttl, |end| ttl.min(end.saturating_sub(since_epoch())));
                 let until = if storable { now + left } else { now };
-                let known = Known { genuine: Arc::from(genuine), until };
+                let known = Known { genuine: Arc::from(genuine), fresh: Freshness { since: now, until } };
                 self.memory.keep_active(key, known.clone());
                 Answer::Active(known)
             }
             Verdict::Refused(refusal) => {
                 let refusal = Arc::new(refusal);
                 if storable {
-                    self.memory.keep_refused(key, Arc::clone(&refusal), now + negative_ttl);
+                    let fresh = Freshness { since: now, until: now + negative_ttl };
+                    self.memory.keep_refused(key, Arc::clone(&refusal), fresh);
                 }
                 Answer::Refused(refusal)
             }
@@ -245,8 +245,13 @@ impl Desk {
     }
 }
 
-/// Whether the issuer of a look-up takes another call. One that begins counts from here on.
-fn turn(lines: &mut HashMap<Arc<str>, Line>, flight: &mut Flight, now: std::time::Instant) -> Turn {
+/// Whether the issuer of a look-up takes another call for this client. One that begins counts from here on.
+fn turn(
+    lines: &mut HashMap<Arc<str>, Line>,
+    flight: &mut Flight,
+    client: Client,
+    now: std::time::Instant,
+) -> Turn {
     let refuse = |note: String| Turn::Refuse(Answer::unavailable(unavailable(note)));
     let Some(line) = lines.get_mut(&flight.issuer) else {
         return refuse("the issuer is no longer configured".to_owned());
@@ -257,13 +262,13 @@ fn turn(lines: &mut HashMap<Arc<str>, Line>, flight: &mut Flight, now: std::time
     if let Err(note) = line.endpoint() {
         return refuse(note);
     }
-    if !line.breaker.admits(now) {
+    if !line.breaker.admits(client, now) {
         return refuse("the last calls have failed, and the next one is not due yet".to_owned());
     }
     if line.running >= CALLS_PER_ISSUER {
         return Turn::Wait;
     }
-    flight.probe = line.breaker.begin();
+    flight.probe = line.breaker.begin(client);
     line.running += 1;
     Turn::Begin
 }

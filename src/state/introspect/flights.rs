@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::oneshot;
 
@@ -25,13 +26,52 @@ const WAITERS: usize = 4096;
 /// A look-up's number.
 pub(super) type Id = u64;
 
+/// Who waits for the answer of a look-up.
+pub(super) struct Waiter {
+    answer: oneshot::Sender<Answer>,
+    begun: Arc<AtomicBool>,
+}
+
+/// A waiter's other end.
+pub(super) struct Waiting {
+    /// Where the answer comes in.
+    pub(super) answer: oneshot::Receiver<Answer>,
+    begun: Arc<AtomicBool>,
+}
+
+impl Waiter {
+    pub(super) fn new() -> (Waiter, Waiting) {
+        let (sender, receiver) = oneshot::channel();
+        let begun = Arc::<AtomicBool>::default();
+        (Waiter { answer: sender, begun: Arc::clone(&begun) }, Waiting { answer: receiver, begun })
+    }
+
+    /// Who has gone away does not care.
+    pub(super) fn answer(self, answer: Answer) {
+        let _ = self.answer.send(answer);
+    }
+
+    fn is_gone(&self) -> bool {
+        self.answer.is_closed()
+    }
+}
+
+impl Waiting {
+    /// Whether the call is made, or was.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
+    }
+}
+
 /// One look-up.
 pub(super) struct Flight {
     pub(super) key: Key,
     pub(super) issuer: Arc<str>,
     /// Until it is started.
     pub(super) question: Option<Question>,
-    waiters: Vec<oneshot::Sender<Answer>>,
+    waiters: Vec<Waiter>,
+    /// How often it stands in the queue.
+    queued: usize,
     /// The client for which the call is made, once it is.
     pub(super) client: Option<Client>,
     /// Whether it tells if the server is back.
@@ -39,11 +79,17 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// Answers everyone who waits. Who has gone away does not care.
+    /// Answers everyone who waits.
     pub(super) fn answer(self, answer: &Answer) {
         for waiter in self.waiters {
-            let _ = waiter.send(answer.clone());
+            waiter.answer(answer.clone());
         }
+    }
+
+    fn begins(&mut self, client: Client) -> Option<Question> {
+        self.client = Some(client);
+        self.waiters.iter().for_each(|waiter| waiter.begun.store(true, Ordering::Relaxed));
+        self.question.take()
     }
 }
 
@@ -53,10 +99,8 @@ pub(super) enum Turn {
     Begin,
     /// Not yet: its issuer or its client has too many calls under way.
     Wait,
-    /// Give it up with this answer.
+    /// It cannot be made for this client. If it waits for no other one, give it up with this answer.
     Refuse(Answer),
-    /// Give it up: nobody waits.
-    Drop,
 }
 
 #[derive(Default)]
@@ -83,16 +127,17 @@ impl Flights {
     ///
     /// # Errors
     /// There is no room; the waiter comes back with the reason.
-    pub(super) fn join(
-        &mut self,
-        question: Question,
-        waiter: oneshot::Sender<Answer>,
-    ) -> Result<(), (oneshot::Sender<Answer>, &'static str)> {
+    pub(super) fn join(&mut self, question: Question, waiter: Waiter) -> Result<(), (Waiter, &'static str)> {
         let (key, client) = (question.key(), question.client);
+        if !self.has_room(client, question.token.len()) {
+            // Those whose time is over have not been looked at since.
+            self.tidy();
+        }
         if let Some((id, flight)) = self.open.get(&key).and_then(|id| Some((*id, self.all.get_mut(id)?))) {
             if flight.waiters.len() >= WAITERS {
                 return Err((waiter, "too many requests wait for the same token"));
             }
+            waiter.begun.store(flight.client.is_some(), Ordering::Relaxed);
             flight.waiters.push(waiter);
             let waits = flight.client.is_none();
             // Whoever's turn comes first begins it: nobody can hold up another client's token by asking about it too.
@@ -112,6 +157,7 @@ impl Flights {
             issuer: Arc::clone(&question.issuer.name),
             question: Some(question),
             waiters: vec![waiter],
+            queued: 0,
             client: None,
             probe: false,
         };
@@ -131,52 +177,65 @@ impl Flights {
     fn enqueue(&mut self, id: Id, client: Client) {
         self.queue.push_back((id, client));
         self.clients.entry(client).or_default().waiting += 1;
+        if let Some(flight) = self.all.get_mut(&id) {
+            flight.queued += 1;
+        }
+    }
+
+    /// A look-up stands in the queue once less.
+    fn dequeued(&mut self, id: Id, client: Client) {
+        self.relieve(client, |load| load.waiting -= 1);
+        if let Some(flight) = self.all.get_mut(&id) {
+            flight.queued -= 1;
+        }
+    }
+
+    /// Takes out of the queue what was begun for another client or given up, and what nobody waits for any more: no call is made.
+    fn tidy(&mut self) {
+        for (id, client) in std::mem::take(&mut self.queue) {
+            match self.all.get_mut(&id).filter(|flight| flight.client.is_none()) {
+                Some(flight) => {
+                    flight.waiters.retain(|waiter| !waiter.is_gone());
+                    if !flight.waiters.is_empty() {
+                        self.queue.push_back((id, client));
+                        continue;
+                    }
+                    self.dequeued(id, client);
+                    drop(self.end(id));
+                }
+                None => self.dequeued(id, client),
+            }
+        }
     }
 
     /// Goes through the waiting look-ups in their order and returns those that begin, each with its number and its question.
-    /// `turn` tells of each whether its issuer takes another call; that of the client is known here.
-    pub(super) fn begin(&mut self, mut turn: impl FnMut(&mut Flight) -> Turn) -> Vec<(Id, Question)> {
+    /// `turn` tells of each whether its issuer takes another call for this client; how many that client has is known here.
+    pub(super) fn begin(&mut self, mut turn: impl FnMut(&mut Flight, Client) -> Turn) -> Vec<(Id, Question)> {
+        self.tidy();
         let mut begun = Vec::new();
         for (id, client) in std::mem::take(&mut self.queue) {
-            let turn = match self.all.get_mut(&id) {
-                // Begun for another client, or given up.
-                None => None,
-                Some(flight) if flight.client.is_some() => None,
-                Some(flight) => {
-                    flight.waiters.retain(|waiter| !waiter.is_closed());
-                    let busy = self.clients.get(&client).is_some_and(|load| load.running >= CALLS_PER_CLIENT);
-                    match flight.waiters.is_empty() {
-                        // Nobody wants it any more, and no call was made.
-                        true => Some(Turn::Drop),
-                        false if busy => Some(Turn::Wait),
-                        false => Some(turn(flight)),
-                    }
-                }
-            };
-            if let Some(Turn::Wait) = turn {
-                self.queue.push_back((id, client));
+            let Some(flight) = self.all.get_mut(&id).filter(|flight| flight.client.is_none()) else {
+                self.dequeued(id, client);
                 continue;
-            }
-            self.relieve(client, |load| load.waiting -= 1);
-            match turn {
-                Some(Turn::Begin) => {
-                    let question = self.all.get_mut(&id).and_then(|flight| {
-                        flight.client = Some(client);
-                        flight.question.take()
-                    });
-                    if let Some(question) = question {
+            };
+            let busy = self.clients.get(&client).is_some_and(|load| load.running >= CALLS_PER_CLIENT);
+            match if busy { Turn::Wait } else { turn(flight, client) } {
+                Turn::Wait => self.queue.push_back((id, client)),
+                Turn::Begin => {
+                    if let Some(question) = flight.begins(client) {
                         self.queued_bytes -= question.token.len();
                         self.clients.entry(client).or_default().running += 1;
                         begun.push((id, question));
                     }
+                    self.dequeued(id, client);
                 }
-                Some(Turn::Refuse(answer)) => {
-                    if let Some((flight, _)) = self.end(id) {
+                Turn::Refuse(answer) => {
+                    let is_last = flight.queued == 1;
+                    self.dequeued(id, client);
+                    if let Some((flight, _)) = is_last.then(|| self.end(id)).flatten() {
                         flight.answer(&answer);
                     }
                 }
-                Some(Turn::Drop) => drop(self.end(id)),
-                Some(Turn::Wait) | None => {}
             }
         }
         begun

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use reqwest::Url;
 use tokio::task;
 
+use super::Client;
 use super::access::Access;
-use super::breaker::{Breaker, State};
+use super::breaker::{Breaker, Pause, State};
 use crate::config::settings;
 use crate::state::calls::{CallError, Caller, Cause, endpoint};
 use crate::state::discovery::{Metadata, discover};
@@ -190,17 +191,21 @@ impl Line {
         self.tell(why, now);
     }
 
-    /// A call failed.
-    pub(super) fn failed(&mut self, why: &str, probe: bool, now: Instant, chance: f64) {
-        let was = self.breaker.state();
-        self.breaker.failed(probe, now, chance);
-        if was == State::Closed && self.breaker.state() != State::Closed {
-            let issuer = &self.issuer;
-            tracing::warn!(%issuer, error = why, "the issuer's introspection fails too often: calls pause, then one tries");
-            self.warned = Some(now);
-        } else {
-            self.tell(why, now);
+    /// A call for this client failed.
+    pub(super) fn failed(&mut self, why: &str, client: Client, probe: bool, now: Instant, chance: f64) {
+        let was = self.breaker.pause();
+        self.breaker.failed(client, probe, now, chance);
+        let (is, issuer) = (self.breaker.pause(), &self.issuer);
+        match is {
+            Pause::Everybodys if was != is => {
+                tracing::warn!(%issuer, error = why, "the issuer's introspection fails too often: calls pause, then one tries");
+            }
+            Pause::OneClients if was != is => {
+                tracing::warn!(%issuer, error = why, "the issuer's introspection fails too often for one client: its calls pause, then one tries");
+            }
+            _ => return self.tell(why, now),
         }
+        self.warned = Some(now);
     }
 
     /// Says that a call failed, at once and then at intervals.

@@ -37,13 +37,34 @@ impl Key {
     }
 }
 
+/// How long an answer serves.
+#[derive(Debug, Clone, Copy)]
+pub struct Freshness {
+    /// When it came.
+    pub(super) since: Instant,
+    /// When to ask again: the end of its time, or of the token.
+    pub(super) until: Instant,
+}
+
+impl Freshness {
+    /// Whether it serves now. `ttl` is what is configured now: a reload may have made it shorter.
+    pub fn serves(&self, ttl: Duration) -> bool {
+        self.lasts() && self.since.elapsed() < ttl
+    }
+
+    /// Whether it serves now, as long as nothing was made shorter.
+    pub fn lasts(&self) -> bool {
+        Instant::now() < self.until
+    }
+}
+
 /// A token that was active.
 #[derive(Clone)]
 pub struct Known {
     /// What its issuer said of it.
     pub genuine: Arc<Genuine>,
-    /// When to ask again: the end of `cache_ttl`, or of the token.
-    pub until: Instant,
+    /// For how long that serves.
+    pub fresh: Freshness,
 }
 
 /// What is remembered of a token.
@@ -57,7 +78,7 @@ pub enum Recalled {
 #[derive(Clone)]
 struct Refused {
     refusal: Arc<Refusal>,
-    until: Instant,
+    fresh: Freshness,
 }
 
 /// The memory. Only the control thread writes to it.
@@ -87,26 +108,26 @@ impl Memory {
 
     /// What is still remembered of a token at an issuer.
     pub fn recall(&self, token: &Digest, issuer: &Issuer) -> Option<Recalled> {
-        let (key, now) = (Key::of(token, issuer), Instant::now());
+        let (key, times) = (Key::of(token, issuer), issuer.introspection.as_ref()?);
         // The cache's own clock is coarse; `exp` is not to be overstepped by it.
-        if let Some(known) = self.active.get(&key).filter(|known| now < known.until) {
+        if let Some(known) = self.active.get(&key).filter(|known| known.fresh.serves(times.cache_ttl)) {
             return Some(Recalled::Active(known));
         }
-        let refused = self.refused.get(&key).filter(|refused| now < refused.until)?;
+        let refused = self.refused.get(&key).filter(|refused| refused.fresh.serves(times.negative_ttl))?;
         Some(Recalled::Refused(refused.refusal))
     }
 
     pub(super) fn keep_active(&self, key: Key, known: Known) {
-        if known.until > Instant::now() {
+        if known.fresh.lasts() {
             self.refused.invalidate(&key);
             self.active.insert(key, known);
         }
     }
 
-    pub(super) fn keep_refused(&self, key: Key, refusal: Arc<Refusal>, until: Instant) {
+    pub(super) fn keep_refused(&self, key: Key, refusal: Arc<Refusal>, fresh: Freshness) {
         self.active.invalidate(&key);
-        if until > Instant::now() {
-            self.refused.insert(key, Refused { refusal, until });
+        if fresh.lasts() {
+            self.refused.insert(key, Refused { refusal, fresh });
         }
     }
 
@@ -134,7 +155,7 @@ struct Until;
 
 impl Expiry<Key, Known> for Until {
     fn expire_after_create(&self, _: &Key, known: &Known, now: Instant) -> Option<Duration> {
-        Some(known.until.saturating_duration_since(now))
+        Some(known.fresh.until.saturating_duration_since(now))
     }
 
     fn expire_after_update(
@@ -144,13 +165,13 @@ impl Expiry<Key, Known> for Until {
         now: Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
-        Some(known.until.saturating_duration_since(now))
+        Some(known.fresh.until.saturating_duration_since(now))
     }
 }
 
 impl Expiry<Key, Refused> for Until {
     fn expire_after_create(&self, _: &Key, refused: &Refused, now: Instant) -> Option<Duration> {
-        Some(refused.until.saturating_duration_since(now))
+        Some(refused.fresh.until.saturating_duration_since(now))
     }
 
     fn expire_after_update(
@@ -160,7 +181,7 @@ impl Expiry<Key, Refused> for Until {
         now: Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
-        Some(refused.until.saturating_duration_since(now))
+        Some(refused.fresh.until.saturating_duration_since(now))
     }
 }
 

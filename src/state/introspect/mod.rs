@@ -1,7 +1,8 @@
 //! Introspection (RFC 7662): a loop on the control thread that makes the calls, and a [`Memory`] of answers that workers read.
 //!
 //! One call a token: whoever asks about it meanwhile waits for the same one, and it goes on when all of them have left. A client has at
-//! most four calls under way and an issuer at most 64; a dead issuer has none but a probe now and then.
+//! most four calls under way and an issuer at most 64; a dead issuer has none but a probe now and then. Who waits for a turn waits no
+//! longer than for an answer, and what nobody waits for any more is not begun.
 
 mod access;
 mod breaker;
@@ -21,8 +22,8 @@ use tokio::time::{sleep_until, timeout};
 
 use self::call::unavailable;
 use self::desk::Desk;
+use self::flights::Waiter;
 use self::memory::Key;
-use super::calls;
 use super::control::WeakControl;
 use super::snapshot::Shared;
 use super::status::Board;
@@ -33,10 +34,13 @@ use crate::decide::token::Digest;
 use crate::metrics::Introspections;
 
 pub use access::Access;
-pub use memory::{Known, Memory, Recalled};
+pub use memory::{Freshness, Known, Memory, Recalled};
 
 /// Questions on their way to the loop; above, a request is refused.
 const QUEUE: usize = 1024;
+
+/// What a call's own end may be late by where it began at once: it says more of the cause than that the time is over.
+const LATITUDE: Duration = Duration::from_millis(250);
 
 /// How long a worker may take to forget: it does nothing that takes longer than a moment.
 const FORGETTING: Duration = Duration::from_secs(10);
@@ -101,7 +105,7 @@ impl Answer {
 }
 
 enum Command {
-    Ask(Question, oneshot::Sender<Answer>),
+    Ask(Question, Waiter),
     Forget(Arc<Revocation>, oneshot::Sender<HashSet<Digest>>),
 }
 
@@ -140,18 +144,22 @@ impl Introspector {
         self.memory.recall(token, issuer)
     }
 
-    /// Asks an issuer about a token, and waits for its turn and for its answer, for as long as `patience` twice: that of a call.
+    /// Asks an issuer about a token, and waits for its turn and for its answer, both together for as long as `patience`: that of
+    /// a call. A call that is under way then goes on, and is remembered.
     pub async fn ask(&self, question: Question, patience: Duration) -> Answer {
-        let (waiter, answer) = oneshot::channel();
+        let (waiter, mut waiting) = Waiter::new();
         if self.commands.try_send(Command::Ask(question, waiter)).is_err() {
             return Answer::unavailable(unavailable("too many introspections wait already"));
         }
-        // Beyond its turn and its call, newer keys of the issuer may be needed.
-        match timeout(patience * 2 + calls::TIMEOUT, answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Answer::unavailable(unavailable("the question was dropped")),
-            Err(_) => Answer::unavailable(unavailable("too many introspections came before this one")),
-        }
+        let note = match timeout(patience + LATITUDE, &mut waiting.answer).await {
+            Ok(Ok(answer)) => return answer,
+            Ok(Err(_)) => "the question was dropped",
+            Err(_) if waiting.has_begun() => {
+                "the call is still under way: the wait for its turn, or for newer keys, took too long"
+            }
+            Err(_) => "it waited for its turn in vain: other introspections came before it",
+        };
+        Answer::unavailable(unavailable(note))
     }
 
     /// What a worker is to forget, from now on.

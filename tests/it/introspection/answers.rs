@@ -86,6 +86,12 @@ fn without_require_audience_an_answer_may_say_nothing_but_not_something_else() {
     stage.issuer.script.say("other", active_with(stage.a(), "aud", json!("https://other.example.test")));
     assert_eq!(stage.verdict(stage.a(), "none"), passed());
     assert_eq!(stage.verdict(stage.a(), "other"), refused(401, "audience-mismatch"));
+    stage.issuer.script.say("nobody", active_with(stage.a(), "aud", json!([])));
+    assert_eq!(
+        stage.verdict(stage.a(), "nobody"),
+        refused(401, "audience-mismatch"),
+        "it names none of ours"
+    );
 }
 
 #[test]
@@ -110,6 +116,34 @@ fn an_answer_serves_for_its_time_and_never_past_exp() {
     stage.issuer.script.say("short", active_with(stage.a(), "exp", json!(now() + 1)));
     stage.verdict(stage.a(), "short");
     until("the token ends", || stage.verdict(stage.a(), "short") == refused(401, "token-expired"));
+}
+
+#[test]
+fn a_time_that_a_reload_makes_shorter_holds_for_what_is_remembered() {
+    let lines =
+        |active: &str, other: &str| format!("{BASIC}\ncache_ttl = \"{active}\"\nnegative_ttl = \"{other}\"");
+    let stage = Stage::new(&lines("5m", "5m"));
+    let reload = |active: &str, other: &str| {
+        let mut config = stage.config.clone();
+        config.issuer = config.issuer.replace(&lines("5m", "5m"), &lines(active, other));
+        stage.boundgate.rewrite(&config);
+        stage.boundgate.reload();
+    };
+    let verdicts = || ["good", "bad"].map(|token| stage.verdict(stage.a(), token));
+    stage.issuer.script.say("good", stage.active(stage.a()));
+    let before = [passed(), refused(401, "token-inactive")];
+    assert_eq!(verdicts(), before);
+    stage.issuer.script.say("good", json!({"active": false}));
+    stage.issuer.script.say("bad", stage.active(stage.a()));
+    assert_eq!(verdicts(), before);
+    reload("10m", "10m");
+    assert_eq!(verdicts(), before, "a longer one loses nothing");
+    assert_eq!(stage.issuer.calls(), 2);
+    reload("1s", "5m");
+    until("the answer runs out", || stage.verdict(stage.a(), "good") == refused(401, "token-inactive"));
+    assert_eq!(stage.verdict(stage.a(), "bad"), refused(401, "token-inactive"));
+    reload("5m", "1s");
+    until("the refusal runs out", || stage.verdict(stage.a(), "bad") == passed());
 }
 
 #[test]
@@ -159,6 +193,52 @@ fn what_looks_like_a_jwt_is_not_shown_to_anyone() {
         assert_eq!(stage.verdict(stage.a(), opaque), refused(401, "token-inactive"), "{opaque}");
     }
     assert_eq!(stage.issuer.calls(), 4);
+}
+
+/// Whatever else is wrong with it, and whatever stands in the place of a known issuer.
+#[test]
+fn a_jwt_of_an_unknown_issuer_is_sent_nowhere() {
+    for always in [false, true] {
+        let stage = Stage::new(&format!("{BASIC}\nalways = {always}"));
+        let issuer = &stage.world.issuer;
+        let with = |iss: Option<Value>| {
+            let mut claims = issuer.claims(stage.a());
+            match iss {
+                Some(iss) => claims["iss"] = iss,
+                None => drop(claims.as_object_mut().unwrap().remove("iss")),
+            }
+            claims
+        };
+        let foreign = || with(Some(json!("https://unknown.example.test")));
+        let header = |name: &str, value: Value| {
+            let mut header = json!({"typ": "at+jwt", "alg": "ES256", "kid": "key-1"});
+            header[name] = value;
+            issuer.sign(header.to_string(), foreign().to_string())
+        };
+        let signed = issuer.mint(&foreign());
+        let (unsigned, _) = signed.rsplit_once('.').unwrap();
+        for (token, reason) in [
+            (signed.clone(), "issuer-unknown"),
+            (format!("{unsigned}.AAAA"), "issuer-unknown"),
+            (format!("{unsigned}."), "issuer-unknown"),
+            (issuer.mint(&with(None)), "issuer-unknown"),
+            (issuer.mint(&with(Some(json!("")))), "issuer-unknown"),
+            (issuer.mint(&with(Some(json!(7)))), "claims-invalid"),
+            (issuer.mint(&with(Some(Value::Null))), "claims-invalid"),
+            (issuer.mint(&with(Some(json!([issuer.name])))), "claims-invalid"),
+            (header("typ", json!("weird")), "token-type"),
+            (header("typ", json!(["at+jwt"])), "token-type"),
+            (header("typ", json!("token-introspection+jwt")), "token-type"),
+            (header("alg", json!("none")), "algorithm-refused"),
+            (header("alg", json!("HS256")), "algorithm-refused"),
+            (header("crit", json!(["exp"])), "token-malformed"),
+            (header("kid", json!(1)), "token-malformed"),
+        ] {
+            assert_eq!(stage.verdict(stage.a(), &token), refused(401, reason), "{token}");
+        }
+        assert_eq!(stage.issuer.calls(), 0, "always = {always}");
+        assert!(stage.world.api.requests().is_empty());
+    }
 }
 
 #[test]

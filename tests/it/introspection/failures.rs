@@ -164,6 +164,59 @@ fn tokens_that_the_server_turns_down_pause_no_calls() {
     assert_eq!(stage.issuer.calls(), 13);
 }
 
+/// So is what it chokes on: as long as all failures are one client's, they may be its tokens' doing.
+#[test]
+fn tokens_that_the_server_chokes_on_pause_their_own_client_alone() {
+    let stage = Stage::new(BASIC);
+    let good = active(stage.a());
+    stage.issuer.script.fail(move |request| match token_in(request).starts_with("odd") {
+        true => Answer::status(500, "text/plain", "it broke"),
+        false => Answer::json(&good),
+    });
+    let unavailable = || refused(503, "introspection-unavailable");
+    for round in 0..3 {
+        for n in 0..12 {
+            assert_eq!(stage.verdict(stage.b(), &format!("odd-{round}-{n}")), unavailable());
+        }
+        let state = stage.boundgate.metric("boundgate_introspection_breaker_state", &[]);
+        assert!(state > 0.0, "B's calls pause");
+        assert_eq!(stage.verdict(stage.a(), &format!("good-{round}")), passed(), "and A's do not");
+    }
+    stage.boundgate.log_line(|line| line.to_string().contains("for one client: its calls pause"));
+    let odd = |call: &&Message| token_in(call).starts_with("odd");
+    let calls = stage.issuer.server.requests().iter().filter(odd).count();
+    assert!((15..36).contains(&calls), "five a round, and a probe where it took long: {calls}");
+}
+
+#[test]
+fn a_server_that_fails_two_clients_is_down_for_all() {
+    let stage = Stage::new(BASIC);
+    stage.issuer.script.fail(|_| Answer::status(500, "text/plain", "it broke"));
+    let unavailable = || refused(503, "introspection-unavailable");
+    for n in 0..5 {
+        assert_eq!(stage.verdict(stage.b(), &format!("b{n}")), unavailable());
+    }
+    assert_eq!(stage.verdict(stage.a(), "a"), unavailable());
+    stage.boundgate.log_line(|line| line.to_string().contains("too often: calls pause"));
+    let (calls, begun) = (stage.issuer.calls(), Instant::now());
+    for n in 0..20 {
+        assert_eq!(stage.verdict(stage.a(), &format!("c{n}")), unavailable());
+    }
+    // The shortest pause is a quarter of a second.
+    let probes = 1 + begun.elapsed().as_millis() / 250;
+    assert!(stage.issuer.calls() - calls <= probes as usize, "{probes}");
+
+    // Failures of both by turns open it as those of one do.
+    let stage = Stage::new(BASIC);
+    stage.issuer.script.fail(|_| Answer::status(500, "text/plain", "it broke"));
+    for n in 0..5 {
+        let client = if n % 2 == 0 { stage.a() } else { stage.b() };
+        assert_eq!(stage.verdict(client, &format!("t{n}")), unavailable());
+    }
+    assert_eq!(stage.boundgate.metric("boundgate_introspection_breaker_state", &[]), 2.0);
+    stage.boundgate.log_line(|line| line.to_string().contains("too often: calls pause"));
+}
+
 #[test]
 fn a_server_that_was_gone_is_found_again() {
     let world = World::new();
@@ -197,7 +250,7 @@ fn of_two_issuers_one_that_is_gone_costs_the_other_nothing() {
     let world = World::new();
     let (first, second) = (AuthorizationServer::new(), AuthorizationServer::new());
     let mut config = world.config();
-    config.issuer += &section(&first, &format!("timeout = \"1s\"\n{BASIC}"));
+    config.issuer += &section(&first, BASIC);
     config.issuer += "\n\n[[issuers]]\nissuer = \"https://second.example.test\"\naudiences = [\"https://api.example.test\"]\njwks_file = \"jwks.json\"\n";
     config.issuer += &section(&second, BASIC);
     let boundgate = Boundgate::start(world.pki.path(), &config);

@@ -358,7 +358,7 @@ fn a_client_assertion_is_signed_for_the_issuer_and_used_once() {
 }
 
 /// Verifies an ES256 signature with the key of a certificate.
-fn verify(jwt: &str, signer: &Identity) {
+pub(crate) fn verify(jwt: &str, signer: &Identity) {
     use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -41,18 +41,31 @@ impl Boundgate {
         boundgate
     }
 
+    /// The same under the limits of this `ulimit` command.
+    pub(crate) fn start_under(folder: &Path, config: &Config, ulimit: &str) -> Boundgate {
+        let mut shell = command_of("sh");
+        shell.args(["-c", &format!("{ulimit} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_boundgate")]);
+        let mut boundgate = Boundgate::spawn_as(shell, folder, config);
+        boundgate.wait_until_ready();
+        boundgate
+    }
+
     /// Starts it without waiting, for what happens before it is ready.
     pub(crate) fn spawn(folder: &Path, config: &Config) -> Boundgate {
         Boundgate::spawn_with(folder, config, &[])
     }
 
     fn spawn_with(folder: &Path, config: &Config, environment: &[(&str, &str)]) -> Boundgate {
+        let mut run = command();
+        run.envs(environment.iter().copied());
+        Boundgate::spawn_as(run, folder, config)
+    }
+
+    fn spawn_as(mut run: Command, folder: &Path, config: &Config) -> Boundgate {
         let (address, admin) = (free_address(), free_address());
         let file = folder.join("config.toml");
         fs::write(&file, config.text(address, admin)).unwrap();
-        let mut run = command();
-        let process =
-            Process::spawn(run.arg("run").arg("--config").arg(&file).envs(environment.iter().copied()));
+        let process = Process::spawn(run.arg("run").arg("--config").arg(&file));
         Boundgate { address, admin, file, process }
     }
 
@@ -131,7 +144,12 @@ impl Boundgate {
 
 /// The command line, for every other command than `run`.
 pub(crate) fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_boundgate"));
+    command_of(env!("CARGO_BIN_EXE_boundgate"))
+}
+
+/// Any program, with what would be an accident of the environment taken off.
+fn command_of(program: &str) -> Command {
+    let mut command = Command::new(program);
     command.env_remove("RUST_LOG").env_remove("BOUNDGATE_CONFIG");
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_")) {
         command.env_remove(name);

@@ -103,7 +103,7 @@ fn literal(block: &mut Vec<u8>, name: usize, value: &str) {
 }
 
 /// An integer in what is left of a byte (§5.1).
-pub(super) fn integer(block: &mut Vec<u8>, prefix: u32, value: usize) {
+pub(crate) fn integer(block: &mut Vec<u8>, prefix: u32, value: usize) {
     let most = (1 << prefix) - 1;
     if value < most {
         return block.push(value as u8);

@@ -1,11 +1,14 @@
 //! Clients that go on asking while something happens to the server, each a thread with a habit of its own.
 
+use std::cell::Cell;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use http::Request;
 
 use super::client::{Client, Connection};
 use super::h2::{Failure, H2};
@@ -54,10 +57,17 @@ pub(crate) struct End {
 impl Load {
     /// Seven clients that ask for `/load` with this token until they are stopped or find nobody listening.
     pub(crate) fn start(client: &Client, address: SocketAddr, token: &str) -> Load {
+        Load::spread(client, &[address], token)
+    }
+
+    /// The same on several servers, as behind a Service: each connection goes to the next one, or to the one after it where nobody
+    /// listens.
+    pub(crate) fn spread(client: &Client, addresses: &[SocketAddr], token: &str) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
         let begin = |habit| {
             let (stop, answers) = (Arc::clone(&stop), Arc::<AtomicUsize>::default());
-            let caller = Caller { client: client.clone(), address, token: token.to_owned() };
+            let (client, addresses, token) = (client.clone(), addresses.to_vec(), token.to_owned());
+            let caller = Caller { client, addresses, next: Cell::new(0), token };
             let count = Arc::clone(&answers);
             let thread = thread::spawn(move || {
                 caller.run(habit, &stop, &count).map_err(|error| format!("{habit:?}: {error}"))
@@ -108,7 +118,9 @@ pub(crate) enum Stop {
 
 struct Caller {
     client: Client,
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
+    /// Which of them the next connection is for.
+    next: Cell<usize>,
     token: String,
 }
 
@@ -119,16 +131,9 @@ impl Caller {
         while !stop.load(Ordering::Relaxed) {
             let open = match line.take().map_or_else(|| self.connect(habit), Ok) {
                 Err(error) if is_refusal(&error) => return Ok(End { refused: true, ..end }),
-                // The kernel resets what it completes between the last accept and the listener's close. No request had been sent, and
-                // nobody listens any more: a listener that still does may reset nobody.
-                Err(error)
-                    if is_reset(&error) && self.connect(habit).is_err_and(|error| is_refusal(&error)) =>
-                {
-                    return Ok(End { refused: true, ..end });
-                }
                 open => open?,
             };
-            let (answer, open) = self.ask(open)?;
+            let (answer, open) = self.ask(open, &content(count))?;
             let Some(answer) = answer else {
                 // The request did not go out: it is asked again, elsewhere.
                 end.closed += 1;
@@ -148,23 +153,53 @@ impl Caller {
         Ok(end)
     }
 
+    /// A refusal where nobody listens at any address.
     fn connect(&self, habit: Habit) -> Result<Line, Failure> {
+        let mut left = self.addresses.len();
+        loop {
+            left -= 1;
+            let address = self.addresses[self.next.get() % self.addresses.len()];
+            self.next.set(self.next.get() + 1);
+            match self.connect_to(address, habit) {
+                Err(error) if left > 0 && is_refusal(&error) => {}
+                line => return line,
+            }
+        }
+    }
+
+    fn connect_to(&self, address: SocketAddr, habit: Habit) -> Result<Line, Failure> {
         Ok(match habit {
-            Kept | New => Line::H1(Box::new(self.client.connect(self.address)?)),
-            KeptH2 | NewH2 => Line::H2(H2::connect(&self.client, self.address)?),
+            Kept | New => Line::H1(Box::new(self.client.connect(address)?)),
+            KeptH2 | NewH2 => Line::H2(H2::connect(&self.client, address)?),
         })
     }
 
-    /// `None`: the request certainly did not go out (RFC 9113 §6.8), so that nothing is lost.
-    fn ask(&self, mut line: Line) -> Result<(Option<Message>, Line), Failure> {
+    /// A GET, or a POST of this content. `None`: the request certainly did not go out (RFC 9113 §6.8), so that nothing is lost.
+    fn ask(&self, mut line: Line, content: &str) -> Result<(Option<Message>, Line), Failure> {
+        let (method, length) = (if content.is_empty() { "GET" } else { "POST" }, content.len());
+        let bearer = format!("Bearer {}", self.token);
         let answer = match &mut line {
-            Line::H1(connection) => Some(connection.get("/load", Some(&self.token))?),
-            Line::H2(connection) => match connection.get("/load", Some(&self.token)) {
-                Err(error) if is_unsent(&error) => None,
-                answer => Some(answer?),
-            },
+            Line::H1(connection) => Some(connection.exchange(format!(
+                "{method} /load HTTP/1.1\r\nHost: localhost\r\nAuthorization: {bearer}\r\nContent-Length: {length}\r\n\r\n{content}"
+            ))?),
+            Line::H2(connection) => {
+                let request = Request::builder().method(method).uri("https://localhost/load");
+                let request = request.header("authorization", bearer);
+                match connection.send(request.body(content.to_owned().into())?) {
+                    Err(error) if is_unsent(&error) => None,
+                    answer => Some(answer?),
+                }
+            }
         };
         Ok((answer, line))
+    }
+}
+
+/// Of every other request, and of no two the same: it names the client, by where it counts, and the request.
+fn content(count: &AtomicUsize) -> String {
+    match count.load(Ordering::Relaxed) {
+        number if number % 2 == 1 => format!("{count:p}-{number}"),
+        _ => String::new(),
     }
 }
 
@@ -173,12 +208,9 @@ enum Line {
     H2(H2),
 }
 
-fn is_unsent(error: &Failure) -> bool {
+/// Whether a request of HTTP/2 certainly did not go out (RFC 9113 §6.8).
+pub(crate) fn is_unsent(error: &Failure) -> bool {
     error.downcast_ref::<hyper::Error>().is_some_and(|error| error.is_canceled() || error.is_closed())
-}
-
-fn is_reset(error: &Failure) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::ConnectionReset)
 }
 
 fn is_refusal(error: &Failure) -> bool {

@@ -5,6 +5,7 @@
 //! speaks to it byte by byte, [`h2::H2`] over HTTP/2, and [`curl`] as somebody else's program.
 #![allow(dead_code)] // a tool box: not every tool has its user yet
 
+pub(crate) mod beside;
 pub(crate) mod boundgate;
 pub(crate) mod client;
 pub(crate) mod collector;

@@ -39,15 +39,15 @@ impl Process {
         Process { stdin: child.stdin.take().unwrap(), child, stdout, stderr }
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends `TERM`, `HUP`, … to this very child.
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
         assert!(status.success(), "kill -s {name}: {status}");
-    }
-
-    /// Its process identifier.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// The most memory that it has had so far, in MiB (`VmHWM` of proc(5)).
@@ -55,6 +55,13 @@ impl Process {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    }
+
+    /// The seconds of processor that it has used so far (`utime` and `stime` of proc(5), at the kernel's 100 a second).
+    pub(crate) fn processor(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields = stat.rsplit_once(") ").unwrap().1.split(' ');
+        fields.skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap() / 100.0).sum()
     }
 
     /// Writes a line to its standard input.

@@ -79,11 +79,19 @@ struct Shared {
 impl Server {
     /// Answers each request as told; the closure may wait, which holds its own connection alone.
     pub(crate) fn http(answer: impl Fn(&Message) -> Answer + Send + Sync + 'static) -> Server {
+        Server::http_on(any_port(), answer)
+    }
+
+    /// The same on a port of the test's choice.
+    pub(crate) fn http_on(
+        listener: TcpListener,
+        answer: impl Fn(&Message) -> Answer + Send + Sync + 'static,
+    ) -> Server {
         let respond = move |shared: &Shared, socket: TcpStream| {
             let handle = socket.try_clone()?;
             serve(shared, socket, &handle, &answer)
         };
-        Server::start("http", any_port(), respond)
+        Server::start("http", listener, respond)
     }
 
     /// The same over TLS.
@@ -117,7 +125,15 @@ impl Server {
 
     /// Hands over each connection as it is accepted, for a server that is no HTTP server; records no requests.
     pub(crate) fn script(connection: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Server {
-        Server::start("http", any_port(), move |_, socket| connection(socket))
+        Server::script_on(any_port(), connection)
+    }
+
+    /// The same on a port of the test's choice.
+    pub(crate) fn script_on(
+        listener: TcpListener,
+        connection: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Server {
+        Server::start("http", listener, move |_, socket| connection(socket))
     }
 
     fn start(

@@ -15,12 +15,16 @@ fn question(n: usize, client: Client) -> Question {
 
 /// Asks, and returns where the answer comes in.
 fn ask(flights: &mut Flights, n: usize, client: Client) -> Option<oneshot::Receiver<Answer>> {
-    let (waiter, answer) = oneshot::channel();
-    flights.join(question(n, client), waiter).is_ok().then_some(answer)
+    wait(flights, n, client).map(|waiting| waiting.answer)
+}
+
+fn wait(flights: &mut Flights, n: usize, client: Client) -> Option<Waiting> {
+    let (waiter, waiting) = Waiter::new();
+    flights.join(question(n, client), waiter).is_ok().then_some(waiting)
 }
 
 fn begin(flights: &mut Flights) -> Vec<(Id, String)> {
-    flights.begin(|_| Turn::Begin).into_iter().map(|(id, question)| (id, question.token)).collect()
+    flights.begin(|_, _| Turn::Begin).into_iter().map(|(id, question)| (id, question.token)).collect()
 }
 
 fn tokens(begun: &[(Id, String)]) -> Vec<&str> {
@@ -101,8 +105,13 @@ fn waiting_look_ups_are_bounded_for_a_client_and_in_all() {
 
     let mut flights = Flights::default();
     let long = |n: usize| Question { token: "x".repeat(60_000), ..question(n, client(n)) };
-    let fits = (0..WAITING).take_while(|n| flights.join(long(*n), oneshot::channel().0).is_ok()).count();
-    assert_eq!(fits, WAITING_BYTES / 60_000);
+    let mut waiters = Vec::new();
+    let mut fits = |n: &usize| {
+        let (waiter, waiting) = Waiter::new();
+        waiters.push(waiting);
+        flights.join(long(*n), waiter).is_ok()
+    };
+    assert_eq!((0..WAITING).take_while(|n| fits(n)).count(), WAITING_BYTES / 60_000);
 }
 
 #[test]
@@ -120,8 +129,53 @@ fn a_revocation_closes_what_was_begun_and_leaves_what_was_not() {
 fn a_refusal_answers_all_who_wait() {
     let mut flights = Flights::default();
     let mut waiters: Vec<_> = (0..3).map(|_| ask(&mut flights, 1, A).unwrap()).collect();
-    assert!(flights.begin(|_| Turn::Refuse(gone())).is_empty());
+    assert!(flights.begin(|_, _| Turn::Refuse(gone())).is_empty());
     assert!(waiters.iter_mut().all(|waiter| waiter.try_recv().is_ok()));
+    assert!(flights.all.is_empty() && flights.clients.is_empty());
+}
+
+#[test]
+fn who_waits_knows_whether_the_call_has_begun() {
+    let mut flights = Flights::default();
+    let waiting: Vec<_> = (0..5).map(|n| wait(&mut flights, n, A).unwrap()).collect();
+    assert!(!waiting[0].has_begun());
+    begin(&mut flights);
+    assert_eq!(waiting.iter().filter(|waiting| waiting.has_begun()).count(), 4);
+    assert!(wait(&mut flights, 0, B).unwrap().has_begun(), "who joins it too");
+}
+
+#[test]
+fn those_whose_time_is_over_make_room() {
+    let mut flights = Flights::default();
+    let waiters: Vec<_> = (0..WAITING_PER_CLIENT).map(|n| ask(&mut flights, n, A).unwrap()).collect();
+    assert!(ask(&mut flights, 1000, A).is_none());
+    drop(waiters);
+    let _waiter = ask(&mut flights, 1000, A).expect("there is room");
+    assert_eq!(tokens(&begin(&mut flights)), ["t1000"], "and none of the others is called for");
+}
+
+#[test]
+fn what_cannot_be_made_for_one_client_is_made_for_another_that_waits_too() {
+    let mut flights = Flights::default();
+    // Both have four calls under way, so that token 9 waits for either.
+    let mut begun = Vec::new();
+    let _calls: Vec<_> = (0..8).map(|n| ask(&mut flights, n, if n < 4 { A } else { B })).collect();
+    begun.extend(begin(&mut flights));
+    let mut waiters = [A, B].map(|client| ask(&mut flights, 9, client).unwrap());
+    assert!(begin(&mut flights).is_empty());
+    for (id, _) in begun {
+        flights.end(id).unwrap();
+    }
+    let only_b =
+        |_: &mut Flight, client: Client| if client == B { Turn::Begin } else { Turn::Refuse(gone()) };
+    let begun = flights.begin(only_b);
+    assert_eq!(begun.len(), 1);
+    flights.end(begun[0].0).unwrap().0.answer(&gone());
+    assert!(waiters.iter_mut().all(|waiter| waiter.try_recv().is_ok()));
+    assert!(flights.clients.is_empty() && flights.queue.is_empty());
+
+    let _waiter = ask(&mut flights, 10, A).unwrap();
+    assert!(flights.begin(only_b).is_empty());
     assert!(flights.all.is_empty() && flights.clients.is_empty());
 }
 
