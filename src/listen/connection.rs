@@ -121,7 +121,7 @@ const REQUEST_TIMEOUT: &[u8] =
 
 async fn serve_http2(hall: &Hall, connection: Rc<Connection>, io: TokioIo<ClientIo>, limits: &Limits) {
     let for_service = connection.clone();
-    // HTTP/2 has no upgrades (RFC 9113 §8.6).
+    // HTTP/2 has no upgrades of a connection (RFC 9113 §8.6), but a stream may become a WebSocket (RFC 8441).
     let slot = Slot::default();
     let service = service_fn(move |request| pipeline::handle(for_service.clone(), slot.clone(), request));
     // What is above the limit, and not far above it, is answered where the request is decided: h2 itself would say 431 without a
@@ -133,6 +133,7 @@ async fn serve_http2(hall: &Hall, connection: Rc<Connection>, io: TokioIo<Client
         .max_local_error_reset_streams(ERRORS)
         .max_send_buf_size(UNSENT)
         .max_header_list_size(head)
+        .enable_connect_protocol()
         .serve_connection(io, service);
     let outcome = drive(&mut http, End::new(hall, &connection), |http| http.graceful_shutdown()).await;
     if connection.clock().allowance().exceeded() {

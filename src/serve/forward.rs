@@ -4,12 +4,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 
 use super::body::{Progress, RequestBody, ResponseBody, UpstreamBody};
 use super::exchange::Exchange;
 use super::send::{self, Way};
-use super::upgrade::{Slot, Switched, Wish};
+use super::upgrade::{Near, Switched, Wish};
 use super::upload::Upload;
 use super::upstream::{Incoming, Lease, Outgoing};
 use super::worker::Connection;
@@ -28,12 +28,12 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    /// For the client; the exchange lasts as long as the body or, by way of `slot`, the tunnel.
-    pub(super) fn with(self, exchange: Exchange, slot: &Slot) -> ResponseBody {
+    /// For the client; the exchange lasts as long as the body or, by way of `near`, the tunnel.
+    pub(super) fn with(self, exchange: Exchange, near: Near) -> ResponseBody {
         match self {
             Answer::Body(body) => body.with(exchange),
             Answer::Switched(switched) => {
-                slot.set(Some(Box::new(switched.with(exchange))));
+                near.take(switched.with(exchange));
                 ResponseBody::none()
             }
         }
@@ -66,7 +66,7 @@ pub(super) async fn forward(
         return Err(Reason::BodyTooLarge.into());
     }
     let until = until(&permit, limits);
-    let wish = Wish::of(&head, &body);
+    let wish = Wish::of(&head, &body)?;
     let http2 = matches!(snapshot.upstream.url, UpstreamUrl::H2c(_));
     let settings = &snapshot.settings;
     let said = Said {
@@ -79,9 +79,12 @@ pub(super) async fn forward(
         http2,
     };
     onward::rewrite(&mut head, &path, &permit, &said)?;
-    let wish = wish.filter(|_| !http2);
-    if let Some(wish) = &wish {
-        wish.set(&mut head.headers);
+    let wish = wish.filter(|wish| !http2 || wish.is_extended_connect());
+    match &wish {
+        // With the `:protocol` that came (RFC 8441 §4).
+        Some(_) if http2 => head.method = Method::CONNECT,
+        Some(wish) => wish.set(&mut head.headers),
+        None => {}
     }
     let (body, progress) = RequestBody::new(body, limits, &snapshot.reserved);
     if let Some(trace) = &mut exchange.trace {
@@ -98,6 +101,7 @@ pub(super) async fn forward(
     let answering = async {
         match &wish {
             None => answer(send::exchange_heads(&way, request).await?, progress.clone(), until),
+            Some(_) if http2 => connect(&way, request, until).await,
             Some(wish) => upgrade(&way, request, wish, until).await,
         }
     };
@@ -136,13 +140,46 @@ async fn upgrade(
 ) -> Result<Response<Answer>, Refusal> {
     let (response, whole) = way.exchange_on_new(Outgoing::new(request)).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return answer((response.map(Incoming::Http1), Lease::Whole(whole)), None, until);
+        return declined(
+            wish.is_extended_connect(),
+            (response.map(Incoming::Http1), Lease::Whole(whole)),
+            until,
+        );
     }
     let (head, content) = response.into_parts();
     drop(content);
     let mut response = Response::from_parts(head, ());
     let switched = Switched::take(&mut response, wish, whole, until)?;
     Ok(response.map(|()| Answer::Switched(switched)))
+}
+
+/// Passes an extended CONNECT on to an upstream of HTTP/2.
+async fn connect(
+    way: &Way<'_>,
+    request: Request<RequestBody>,
+    until: Option<Instant>,
+) -> Result<Response<Answer>, Refusal> {
+    let (mut response, stream) = way.exchange_on_stream(request).await?;
+    if response.status() != StatusCode::OK {
+        return declined(true, (response.map(Incoming::Http2), Lease::Stream(stream)), until);
+    }
+    let upgraded = hyper::upgrade::on(&mut response);
+    let (head, _) = response.into_parts();
+    let mut response = Response::from_parts(head, ());
+    let switched = Switched::take_stream(&mut response, upgraded, stream, until).await?;
+    Ok(response.map(|()| Answer::Switched(switched)))
+}
+
+/// What the upstream answers instead of switching. To an extended CONNECT success would say that it has (RFC 9113 §8.5).
+fn declined(
+    extended_connect: bool,
+    (response, lease): (Response<Incoming>, Lease),
+    until: Option<Instant>,
+) -> Result<Response<Answer>, Refusal> {
+    if extended_connect && response.status().is_success() {
+        return Err(Reason::UpstreamFailed.note("the upstream did not switch to WebSocket"));
+    }
+    answer((response, lease), None, until)
 }
 
 fn answer(

@@ -20,6 +20,7 @@ mod send;
 pub(crate) mod upgrade;
 mod upload;
 pub(crate) mod upstream;
+mod websocket;
 pub mod worker;
 
 pub use worker::{Connection, Worker};

@@ -13,8 +13,9 @@ use super::body::ResponseBody;
 use super::exchange::Exchange;
 use super::forward::{self, Onward};
 use super::prove::prove;
-use super::upgrade::Slot;
+use super::upgrade::{Near, Slot};
 use super::upload::Upload;
+use super::websocket;
 use super::worker::{Connection, unix_now};
 use crate::decide::headers;
 use crate::decide::path::RequestPath;
@@ -26,19 +27,20 @@ use crate::metrics::Verdict;
 /// Header fields that a request may have.
 const MAX_FIELDS: usize = 100;
 
-/// Answers one request; a refusal is an answer too. The tunnel of an upgrade is left in `slot`.
+/// Answers one request; a refusal is an answer too. The tunnel of an HTTP/1.1 upgrade is left in `slot`.
 pub(crate) async fn handle(
     connection: Rc<Connection>,
     slot: Slot,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let body = Upload::new(body, connection.multiplexed);
     let uploads = !connection.multiplexed && !body.is_end_stream();
     let mut exchange = Exchange::begin(&connection, &head);
     let grpc = answer::is_grpc(&head.headers);
+    let near = websocket::unfold(&mut head).map_or(Near::Connection(slot), Near::Stream);
     match pass(&connection, head, body, &mut exchange).await {
-        Ok(response) => Ok(response.map(|answer| answer.with(exchange, &slot))),
+        Ok(response) => Ok(response.map(|answer| answer.with(exchange, near))),
         Err(refusal) => {
             // Nobody reads the body of what is refused, so the connection ends with the answer, and says so (RFC 9112 §9.6).
             let unread = uploads && Verdict::of(Some(refusal.reason)) == Verdict::Refused;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{Method, Request, Response};
+use hyper::ext::Protocol;
 
 use super::body::{Progress, RequestBody, Sending};
 use super::upstream::{Content, Incoming, Lease, Outgoing, Pool, SendError, Stream, Whole};
@@ -113,7 +114,7 @@ fn is_safe(method: &Method) -> bool {
 
 /// Over HTTP/2.
 impl Way<'_> {
-    async fn exchange_on_stream(
+    pub(super) async fn exchange_on_stream(
         &self,
         request: Request<RequestBody>,
     ) -> Result<(Response<hyper::body::Incoming>, Stream), Refusal> {
@@ -148,6 +149,11 @@ impl Way<'_> {
         stream: &mut Stream,
         request: Request<RequestBody>,
     ) -> Result<Response<hyper::body::Incoming>, Failure> {
+        if *request.method() == Method::CONNECT && !stream.takes_extended_connect() {
+            let note =
+                "a WebSocket over HTTP/2, for which the upstream has no SETTINGS_ENABLE_CONNECT_PROTOCOL";
+            return Err(Failure::Final(Reason::UpstreamFailed.note(note)));
+        }
         let Some(outcome) = self.within(stream.send(request)).await else {
             // The whole connection may be dead, which no other request needs to find out for itself.
             self.pool.retire(stream);
@@ -208,6 +214,9 @@ fn spare(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     spare.method_mut().clone_from(request.method());
     spare.uri_mut().clone_from(request.uri());
     *spare.version_mut() = request.version();
+    if let Some(protocol) = request.extensions().get::<Protocol>() {
+        spare.extensions_mut().insert(protocol.clone());
+    }
     spare.headers_mut().clone_from(request.headers());
     Some(spare)
 }

@@ -15,7 +15,7 @@ fn head(version: Version, fields: &[(&str, &str)]) -> Parts {
 
 fn wish(fields: &[(&str, &str)]) -> Option<String> {
     let wish = Wish::read(&head(Version::HTTP_11, fields))?;
-    Some(wish.0.to_str().unwrap().to_owned())
+    Some(wish.protocols.to_str().unwrap().to_owned())
 }
 
 /// RFC 9110 §7.8: the field counts only where `Connection` names it, over all lines and without case.
@@ -58,7 +58,7 @@ fn http_is_never_asked_for() {
 /// RFC 9110 §7.8: "A server MUST NOT switch to a protocol that was not indicated by the client".
 #[test]
 fn what_is_granted() {
-    let wish = Wish(HeaderValue::from_static("IRC/6.9, websocket"));
+    let wish = Wish { protocols: HeaderValue::from_static("IRC/6.9, websocket"), key: None };
     let granted = |fields: &[(&str, &str)]| wish.granted(&head(Version::HTTP_11, fields).headers);
     assert_eq!(granted(&[("upgrade", "WebSocket")]).unwrap(), "WebSocket");
     for other in ["h2c", "websocket, h2c", "websocket/13", ""] {

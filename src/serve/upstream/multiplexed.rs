@@ -145,6 +145,12 @@ impl Stream {
         Stream { connection: connection.clone() }
     }
 
+    /// SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3).
+    pub(in crate::serve) fn takes_extended_connect(&self) -> bool {
+        let enabled = Driver::is_extended_connect_protocol_enabled;
+        self.connection.driver.try_borrow().is_ok_and(|driver| driver.as_ref().is_some_and(enabled))
+    }
+
     /// Sends a request. Whoever drops the future cancels the request.
     pub(in crate::serve) async fn send(
         &mut self,

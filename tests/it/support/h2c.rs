@@ -29,6 +29,17 @@ impl H2c {
         F: Fn(Request<RecvStream>, SendResponse<Bytes>) -> A + Send + Sync + 'static,
         A: Future<Output = ()> + Send + 'static,
     {
+        let mut builder = server::Builder::new();
+        builder.max_concurrent_streams(streams);
+        H2c::with(builder, answer)
+    }
+
+    /// The same with these settings.
+    pub(crate) fn with<F, A>(builder: server::Builder, answer: F) -> H2c
+    where
+        F: Fn(Request<RecvStream>, SendResponse<Bytes>) -> A + Send + Sync + 'static,
+        A: Future<Output = ()> + Send + 'static,
+    {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let (address, accepted) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
@@ -37,10 +48,8 @@ impl H2c {
         let serve = async move {
             while let Ok((socket, _)) = listener.accept().await {
                 counter.fetch_add(1, Ordering::AcqRel);
-                let answer = Arc::clone(&answer);
+                let (answer, builder) = (Arc::clone(&answer), builder.clone());
                 tokio::spawn(async move {
-                    let mut builder = server::Builder::new();
-                    builder.max_concurrent_streams(streams);
                     let mut connection = builder.handshake(socket).await?;
                     while let Some(request) = connection.accept().await {
                         let (request, respond) = request?;

@@ -22,9 +22,11 @@ pub(crate) mod oidc;
 pub(crate) mod outcome;
 pub(crate) mod pki;
 pub(crate) mod process;
+pub(crate) mod python;
 pub(crate) mod server;
 pub(crate) mod skip;
 pub(crate) mod stage;
+pub(crate) mod tunnel;
 pub(crate) mod world;
 
 mod selftest;

@@ -100,6 +100,9 @@ impl Connection {
         // Whatever ends this early leaves the connection in the middle of something.
         self.persists = false;
         self.wire.begin();
+        // What other clients have sent meanwhile is read first, and so are other answers below: the kernel wakes a peer once for
+        // several messages, and the code of one step stays in the processor's cache.
+        turn().await;
         let mut reader = Reader::default();
         let mut sent = None;
         let answer = poll_fn(|cx| self.poll_answer(cx, &mut outgoing, &mut sent, &mut reader)).await;
@@ -107,6 +110,7 @@ impl Connection {
             Ok(head) => head,
             Err(error) => return Err((error, outgoing)),
         };
+        turn().await;
         self.persists = persists && sent != Some(Sent::Cut);
         let beside = sent.is_none().then(|| self.go_on(outgoing));
         Ok(Response::from_parts(parts, Content::new(self.wire.clone(), decoder, beside)))
@@ -167,6 +171,19 @@ impl Connection {
         self.upload = Some(Running(upload));
         beside
     }
+}
+
+/// Lets the other tasks that can go on have their turn.
+async fn turn() {
+    let mut waited = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 #[cfg(test)]
