@@ -11,6 +11,7 @@ use boundgate_fuzz::decide::path::RequestPath;
 use boundgate_fuzz::decide::policy::Permit;
 use boundgate_fuzz::decide::route::{Access, Route, Routes};
 use boundgate_fuzz::fixture::{CLAIM_HEADERS, CLIENT_CERT, bound};
+use boundgate_fuzz::http1;
 use boundgate_fuzz::names::{HOP_BY_HOP, IDENTITY, cgi, is_one_of};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
@@ -55,7 +56,8 @@ fuzz_target!(|data: &[u8]| {
     if onward::rewrite(&mut head, &path, &permit, &said).is_err() {
         return;
     }
-    let text = write(&mut head, said.http2);
+    let content = content(&received.headers);
+    let text = write(&mut head, said.http2, content);
     let seen = receive(&text, false).unwrap_or_else(|| panic!("no head: {}", text.escape_ascii()));
 
     // The same request.
@@ -68,7 +70,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(ROUTES.demand(&seen.method, &again), demand);
 
     identity(&seen.headers, &permit, &said, authority);
-    framing(&seen.headers, &received.headers);
+    framing(&seen, content);
     others(&seen.headers, &received, &permit, &said);
     trailers(received.headers.clone());
 });
@@ -110,7 +112,7 @@ fn as_http2(mut head: Parts) -> Option<Parts> {
 }
 
 /// The head in bytes; of HTTP/2 as a server writes it that goes on over HTTP/1.1.
-fn write(head: &mut Parts, http2: bool) -> Vec<u8> {
+fn write(head: &mut Parts, http2: bool, content: Option<Option<u64>>) -> Vec<u8> {
     if http2 {
         assert_eq!((head.uri.scheme_str(), head.headers.get("host")), (Some("http"), None));
         let connection = ["connection", "transfer-encoding", "upgrade", "keep-alive", "proxy-connection"];
@@ -121,12 +123,7 @@ fn write(head: &mut Parts, http2: bool) -> Vec<u8> {
     } else {
         assert_eq!((head.version, head.uri.scheme(), head.uri.authority()), (Version::HTTP_11, None, None));
     }
-    let mut text = format!("{} {} HTTP/1.1\r\n", head.method, head.uri).into_bytes();
-    for (name, value) in &head.headers {
-        text.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
-    }
-    text.extend(b"\r\n");
-    text
+    http1::write(head, content)
 }
 
 /// Under every spelling of an identity field stands what Boundgate says, once, or nothing.
@@ -152,17 +149,37 @@ fn identity(seen: &HeaderMap, permit: &Permit, said: &Said<'_>, authority: &str)
     assert_eq!(found, expected);
 }
 
-/// One length at most, as the client gave it, and nothing else about the connection.
-fn framing(seen: &HeaderMap, received: &HeaderMap) {
-    let lengths: Vec<_> = seen.iter().filter(|(name, _)| cgi(name.as_str()) == "CONTENT_LENGTH").collect();
-    assert_eq!(lengths.len(), usize::from(received.contains_key("content-length")), "{lengths:?}");
-    for (name, length) in lengths {
-        assert_eq!((name.as_str(), Some(length)), ("content-length", received.get("content-length")));
-        assert!(length.as_bytes().iter().all(u8::is_ascii_digit), "{length:?}");
+/// The content that a head announces: of which length, if that is known.
+fn content(received: &HeaderMap) -> Option<Option<u64>> {
+    let length = received.get("content-length").map(|length| length.to_str().unwrap().parse().unwrap());
+    if received.contains_key("transfer-encoding") { Some(None) } else { length.filter(|n| *n > 0).map(Some) }
+}
+
+/// One framing, which is that of the content, and nothing else about the connection.
+fn framing(seen: &Parts, content: Option<Option<u64>>) {
+    let framing = ["content-length", "transfer-encoding"];
+    let seen_framing: Vec<_> =
+        seen.headers.iter().filter(|(name, _)| is_one_of(name.as_str(), &framing)).collect();
+    match (content, &seen_framing[..]) {
+        (None, []) => assert_ne!(seen.method, Method::POST),
+        (None, [(name, value)]) => {
+            assert_eq!((name.as_str(), value.as_bytes()), ("content-length", &b"0"[..]))
+        }
+        (Some(None), [(name, value)]) => {
+            assert_eq!((name.as_str(), value.as_bytes()), ("transfer-encoding", &b"chunked"[..]));
+        }
+        (Some(Some(length)), [(name, value)]) => {
+            assert_eq!((name.as_str(), value.to_str().unwrap()), ("content-length", &*length.to_string()));
+        }
+        (_, more) => panic!("{more:?}"),
     }
+    let seen = &seen.headers;
     for (name, value) in seen.iter().filter(|(name, _)| is_one_of(name.as_str(), &HOP_BY_HOP)) {
         let pair = (name.as_str(), value.to_str().unwrap());
-        assert!(matches!(pair, ("te", "trailers") | ("connection", "te")), "{pair:?}");
+        assert!(
+            matches!(pair, ("te", "trailers") | ("connection", "te") | ("transfer-encoding", _)),
+            "{pair:?}"
+        );
     }
     assert!(!seen.contains_key("expect"));
 }
@@ -173,7 +190,7 @@ fn others(seen: &HeaderMap, received: &Parts, permit: &Permit, said: &Said<'_>) 
         let name = name.as_str();
         is_one_of(name, &IDENTITY)
             || is_one_of(name, &HOP_BY_HOP)
-            || matches!(name, "host" | "cookie" | "expect")
+            || matches!(name, "host" | "cookie" | "expect" | "content-length")
     };
     for (name, value) in seen.iter().filter(|(name, _)| !is_ours(name)) {
         assert!(received.headers.get_all(name).iter().any(|line| line == value), "{name}: nobody said so");
@@ -184,7 +201,6 @@ fn others(seen: &HeaderMap, received: &Parts, permit: &Permit, said: &Said<'_>) 
     for name in received.headers.keys().filter(|name| !is_ours(name)) {
         let text = name.as_str();
         let stays = match text {
-            "content-length" => true,
             "authorization" => {
                 let kept = match said.authorization {
                     ForwardAuthorization::Keep => true,

@@ -1,6 +1,7 @@
 //! An authorization server whose key is known, and the client that its tokens are for.
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
@@ -79,6 +80,8 @@ pub fn issuer(answer: Option<AnswerForm>) -> Issuer {
         client_id: CLIENT_ID.to_owned(),
         require_audience: true,
         generation: 1,
+        cache_ttl: Duration::from_secs(60),
+        negative_ttl: Duration::from_secs(10),
     });
     Issuer {
         name: ISSUER.into(),

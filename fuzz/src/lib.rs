@@ -7,6 +7,7 @@ pub mod decide;
 #[path = "../../src/trace/context.rs"]
 mod context;
 pub mod fixture;
+pub mod http1;
 pub mod names;
 
 use http::HeaderMap;

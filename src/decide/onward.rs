@@ -82,8 +82,10 @@ fn host(head: &Parts) -> Result<HeaderValue, Refusal> {
 
 /// The target in origin form: the path in the form that was matched, the query as it came.
 fn target(uri: &Uri, path: &RequestPath) -> Result<Uri, Refusal> {
+    // The "/" of "http://host?query" is not written there (RFC 9112 §3.2.1).
+    let is_whole = |target: &PathAndQuery| target.as_str().starts_with('/') && target.path() == path.sent();
     let target = match (uri.path_and_query(), uri.query()) {
-        (Some(unchanged), _) if unchanged.path() == path.sent() => unchanged.clone(),
+        (Some(unchanged), _) if is_whole(unchanged) => unchanged.clone(),
         (_, None) => PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(path.sent().as_bytes()))
             .map_err(|_| Reason::PathInvalid)?,
         (_, Some(query)) => PathAndQuery::from_maybe_shared(Bytes::from(format!("{}?{query}", path.sent())))
@@ -173,4 +175,30 @@ fn fit_http1(head: &mut Parts) -> Result<(), Refusal> {
         head.headers.append(CONNECTION, HeaderValue::from_static("te"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_target_is_in_origin_form_with_the_path_that_was_matched() {
+        // RFC 9112 §3.2.1: "If the target URI's path component is empty, the client MUST send "/" as the path".
+        for (received, sent) in [
+            ("/a?b", "/a?b"),
+            ("/a/../b?c?d", "/b?c?d"),
+            ("/%61", "/a"),
+            ("http://host", "/"),
+            ("http://host?", "/?"),
+            ("http://host?a/b", "/?a/b"),
+            ("http://host/?a", "/?a"),
+            ("https://host/a%2fb?c", "/a%2fb?c"),
+        ] {
+            let uri: Uri = received.parse().unwrap();
+            let path = RequestPath::read(uri.path()).unwrap();
+            let target = target(&uri, &path).unwrap();
+            assert_eq!(target.path_and_query().unwrap().as_str(), sent, "{received}");
+        }
+    }
 }

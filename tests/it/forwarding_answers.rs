@@ -59,6 +59,17 @@ fn head_without_a_length_gets_none() {
     }
 }
 
+/// RFC 9110 §8.6: the client would read a length that nobody has checked.
+#[test]
+fn head_with_a_length_that_is_none_is_garbage() {
+    for length in ["five", "5, 6", "5\r\nContent-Length: 6"] {
+        let stage = stage(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").leak());
+        for answer in twice(&stage, "HEAD") {
+            assert_eq!((answer.status(), answer.values("content-length").len()), (502, 1), "{length}");
+        }
+    }
+}
+
 /// RFC 9112 §6.3: these end with their head, whatever their fields say; RFC 9110 §8.6: 204 has no length at all.
 #[test]
 fn no_content_and_not_modified_end_with_their_head() {
@@ -113,6 +124,7 @@ fn an_answer_has_one_framing() {
         ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n", body),
         ("HTTP/1.1 200 OK\r\nContent-Length: 300\r\n", body),
         ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\nContent-Length: 9\r\n", "\r\nall of it"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 9, 9\r\n", "\r\nall of it"),
     ] {
         let answer: &'static str = format!("{head}{body}").leak();
         let stage = stage(answer);

@@ -229,6 +229,9 @@ fn the_target_is_in_origin_or_absolute_form() {
         assert_eq!((stage.seen().target(), stage.seen().value("host")), ("/public/x", Some("localhost")));
     }
     assert_eq!(verdict("GET", "https://localhost/public/../admin", "localhost").0, 401);
+    // The path of a target without one is "/".
+    assert_eq!(stage.exchange("GET https://localhost?public/x", "", "").status(), 200);
+    assert_eq!(stage.seen().target(), "/?public/x");
     let asked = stage.world.api.requests().len();
     for (method, target, host) in [
         ("GET", "https://localhost/public/x", "other"),

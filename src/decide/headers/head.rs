@@ -48,11 +48,6 @@ fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     if !at_most_one(headers, header::TRANSFER_ENCODING, is_chunked) {
         return Err(malformed("Transfer-Encoding is not exactly chunked"));
     }
-    // `parse` alone would take a sign.
-    let is_length = |length: &HeaderValue| {
-        let digits = length.to_str().unwrap_or_default();
-        digits.bytes().all(|digit| digit.is_ascii_digit()) && digits.parse::<u64>().is_ok()
-    };
     if !at_most_one(headers, header::CONTENT_LENGTH, is_length) {
         return Err(malformed("Content-Length is not one number"));
     }
@@ -60,20 +55,44 @@ fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// Leaves an answer's head with one framing (RFC 9112 §6.3): beside `Transfer-Encoding` a `Content-Length` counts for nothing, and of
-/// several lengths, which the parser has seen to be equal, one is enough.
+/// several equal lengths, in several lines or in one, one is enough.
 ///
 /// # Errors
-/// `upstream-failed`: a `Transfer-Encoding` other than exactly `chunked`. It ends here, and what it codes would go on without a name.
+/// `upstream-failed`: a `Transfer-Encoding` other than exactly `chunked`, for it ends here, and what it codes would go on without a name;
+/// a `Content-Length` that is no number, or two, also where it announces no content (HEAD, 304) and only the client would read it.
 pub fn settle_answer(headers: &mut HeaderMap) -> Result<(), Refusal> {
     if !at_most_one(headers, header::TRANSFER_ENCODING, is_chunked) {
         return Err(Reason::UpstreamFailed.note("the answer's Transfer-Encoding is not exactly chunked"));
     }
     if headers.contains_key(header::TRANSFER_ENCODING) {
         headers.remove(header::CONTENT_LENGTH);
-    } else if let Some(length) = headers.get(header::CONTENT_LENGTH).cloned() {
-        headers.insert(header::CONTENT_LENGTH, length);
+    } else if !at_most_one(headers, header::CONTENT_LENGTH, is_length) {
+        let one = one_length(headers)
+            .ok_or_else(|| Reason::UpstreamFailed.note("the answer's Content-Length is not one number"))?;
+        headers.insert(header::CONTENT_LENGTH, one.into());
     }
     Ok(())
+}
+
+/// The number that every member of every line says (RFC 9110 §8.6).
+fn one_length(headers: &HeaderMap) -> Option<u64> {
+    let lines = headers.get_all(header::CONTENT_LENGTH).into_iter();
+    let mut numbers = lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .map(number);
+    let first = numbers.next()??;
+    numbers.all(|other| other == Some(first)).then_some(first)
+}
+
+fn is_length(length: &HeaderValue) -> bool {
+    number(length.as_bytes()).is_some()
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    // `parse` alone would take a sign.
+    let digits = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+    digits?.parse().ok()
 }
 
 fn is_chunked(coding: &HeaderValue) -> bool {

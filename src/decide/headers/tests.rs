@@ -357,6 +357,7 @@ fn an_answer_has_one_framing() {
         (vec![], vec![]),
         (vec![length], vec![length]),
         (vec![length, length], vec![length]),
+        (vec![("content-length", "5 , 5")], vec![length]),
         (vec![chunked], vec![chunked]),
         (vec![length, chunked], vec![chunked]),
     ] {
@@ -366,4 +367,8 @@ fn an_answer_has_one_framing() {
         assert_eq!(settled(&[("transfer-encoding", coding)]), Err(Reason::UpstreamFailed), "{coding}");
     }
     assert_eq!(settled(&[chunked, chunked]), Err(Reason::UpstreamFailed));
+    for length in ["", "five", "+5", "5, 6", "5,", "18446744073709551616"] {
+        assert_eq!(settled(&[("content-length", length)]), Err(Reason::UpstreamFailed), "{length}");
+    }
+    assert_eq!(settled(&[length, ("content-length", "6")]), Err(Reason::UpstreamFailed));
 }

@@ -45,7 +45,7 @@ fn exchange(stage: &Stage, what: &str, change: impl FnOnce()) {
 /// A route comes or goes that nobody asks for.
 fn exchange_configuration(stage: &Stage, round: usize) {
     let mut config = stage.config.clone();
-    if round % 8 == 0 {
+    if round.is_multiple_of(8) {
         config.more += "\n[[routes]]\npath = \"/somewhere-else\"\nscopes = [\"x\"]\n";
     }
     exchange(stage, "the configuration", || stage.boundgate.rewrite(&config));

@@ -146,7 +146,7 @@ fn delimit(parts: &response::Parts, method: &Method) -> Result<Decoder, Malforme
         if parts.version == Version::HTTP_10 {
             return Err(Malformed("the answer is of HTTP/1.0 and has a Transfer-Encoding"));
         }
-        let line = parts.headers.get_all(TRANSFER_ENCODING).iter().last();
+        let line = parts.headers.get_all(TRANSFER_ENCODING).iter().next_back();
         let last = line.and_then(|line| line.to_str().ok()?.rsplit(',').next());
         let is_chunked = last.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"));
         return Ok(if is_chunked { Decoder::Chunked(Chunk::Size) } else { Decoder::Close });
