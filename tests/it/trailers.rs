@@ -1,5 +1,5 @@
-//! Trailers in both directions between both protocols (RFC 9110 §6.5, RFC 9113 §8.1). Towards HTTP/1.1 those pass that the message announced
-//! in `Trailer`, and to a client those alone that it says it takes (`TE: trailers`, §10.1.4): a recipient may discard them (§6.5.1).
+//! Trailers in both directions between both protocols (RFC 9110 §6.5, RFC 9113 §8.1). To a client of HTTP/1.1 those pass that the answer
+//! announced in `Trailer`, if the client says that it takes any (`TE: trailers`, §10.1.4): a recipient may discard them (§6.5.1).
 
 use std::sync::mpsc::{Receiver, channel};
 
