@@ -11,7 +11,7 @@ use http::{Method, Request, Response};
 use hyper::ext::Protocol;
 
 use super::body::{Progress, RequestBody, Sending};
-use super::upstream::{Content, Incoming, Lease, Outgoing, Pool, SendError, Stream, Whole};
+use super::upstream::{self, Content, Incoming, Lease, Outgoing, Pool, SendError, Stream, Whole};
 use crate::config::settings::{self, UpstreamUrl};
 use crate::decide::refusal::{Reason, Refusal};
 use crate::state::upstream::Upstream;
@@ -50,6 +50,8 @@ impl Way<'_> {
         request: Request<RequestBody>,
     ) -> Result<(Response<Content>, Whole), Refusal> {
         let mut outgoing = Outgoing::new(request);
+        // Before a connection is looked at, not after: what comes on it in between would be taken for the answer.
+        upstream::turn().await;
         if let Some(mut kept) = self.pool.reuse(self.upstream) {
             let (error, unsent) = match self.send(&mut kept, outgoing).await? {
                 Ok(response) => return Ok((response, kept)),

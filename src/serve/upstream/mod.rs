@@ -17,7 +17,7 @@ use http::Response;
 use crate::state::upstream::Upstream;
 use dial::{ConnectError, dial};
 use http1::{Connection, Rest};
-pub(super) use http1::{Content, Outgoing, SendError};
+pub(super) use http1::{Content, Outgoing, SendError, turn};
 pub(crate) use incoming::Fault;
 pub(super) use incoming::Incoming;
 use io::Io;

@@ -100,9 +100,6 @@ impl Connection {
         // Whatever ends this early leaves the connection in the middle of something.
         self.persists = false;
         self.wire.begin();
-        // What other clients have sent meanwhile is read first, and so are other answers below: the kernel wakes a peer once for
-        // several messages, and the code of one step stays in the processor's cache.
-        turn().await;
         let mut reader = Reader::default();
         let mut sent = None;
         let answer = poll_fn(|cx| self.poll_answer(cx, &mut outgoing, &mut sent, &mut reader)).await;
@@ -110,6 +107,7 @@ impl Connection {
             Ok(head) => head,
             Err(error) => return Err((error, outgoing)),
         };
+        // As before a kept connection is taken.
         turn().await;
         self.persists = persists && sent != Some(Sent::Cut);
         let beside = sent.is_none().then(|| self.go_on(outgoing));
@@ -173,8 +171,9 @@ impl Connection {
     }
 }
 
-/// Lets the other tasks that can go on have their turn.
-async fn turn() {
+/// Lets the other tasks that can go on have their turn, so that what other clients have sent, or other answers, are read first: the
+/// kernel wakes a peer once for several messages, and the code of one step stays in the processor's cache.
+pub(in crate::serve) async fn turn() {
     let mut waited = false;
     poll_fn(|cx| {
         if std::mem::replace(&mut waited, true) {
