@@ -132,6 +132,8 @@ fn of_http1_one_reading_goes_on() {
         (format!("Expect: 100-continue\r\nContent-Length: {length}\r\n"), inside, inside),
         (format!("Expect: y 100-continue\r\nContent-Length: {length}\r\n"), inside, inside),
         ("X-Value: \u{a0}ä\t\u{ff}\r\nX_Under-Score.x: 1\r\n".to_owned(), "", ""),
+        // A name whose length is another one in eight bits (CVE-2021-40346).
+        (format!("Content-Length0{}:\r\nContent-Length: {length}\r\n", "a".repeat(255)), inside, inside),
     ] {
         for method in ["GET", "POST", "HEAD", "OPTIONS", "DELETE"] {
             wire.lock().unwrap().clear();

@@ -85,6 +85,7 @@ fn no_spelling_leads_from_a_public_route_to_another_one() {
         "/PUBLIC/x",
         "/public",
         "/publicx",
+        "/public../admin/x",
         "/public%2fx/..%2f..%2fadmin/x",
         // Sent unchanged, these are below "/admin/" to a router that does not resolve dot segments.
         "/admin/../public/;",
@@ -250,4 +251,18 @@ fn the_target_is_in_origin_or_absolute_form() {
         assert_eq!(verdict(method, target, host).0, 400, "{method} {target}");
     }
     assert_eq!(stage.world.api.requests().len(), asked);
+}
+
+/// Servers behind may obey such headers; the rules look at the request line alone (CVE-2023-27487, CVE-2026-40575).
+#[test]
+fn no_header_changes_the_path_that_is_matched() {
+    let stage = stage();
+    for name in
+        ["X-Original-URL", "X-Rewrite-URL", "X-Envoy-Original-Path", "X-Forwarded-Uri", "X-Forwarded-Prefix"]
+    {
+        let request = format!("GET /admin/x HTTP/1.1\r\nHost: localhost\r\n{name}: /public/x\r\n\r\n");
+        let verdict = stage.connect().exchange(request).unwrap().verdict();
+        assert_eq!(verdict, (401, "token-missing".to_owned()), "{name}");
+    }
+    assert!(stage.world.api.requests().is_empty());
 }

@@ -28,6 +28,7 @@ fn a_signed_jwt_has_three_parts() {
     // RFC 7515 §7.1; five are a JWE (RFC 7516 §7.1), which nobody here can read.
     let valid = token(&claims());
     let (unsigned, signature) = valid.rsplit_once('.').unwrap();
+    let (protected, payload) = unsigned.split_once('.').unwrap();
     for token in [
         "opaque",
         ".",
@@ -43,6 +44,12 @@ fn a_signed_jwt_has_three_parts() {
         signature,
         &format!("{valid}.a.b"),
         "eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ.AAAA.AAAA.AAAA.AAAA",
+        &".".repeat(60_000),
+        // §7.2, and what is a compact one to a reader that splits and a JSON one to a reader that parses.
+        &json!({"protected": protected, "payload": payload, "signature": signature}).to_string(),
+        &format!(
+            "{{\"{valid}\":\"\",\"protected\":\"{protected}\",\"payload\":\"{payload}\",\"signature\":\"{signature}\"}}"
+        ),
     ] {
         assert_eq!(refused(token), Reason::TokenMalformed, "{token}");
     }
