@@ -7,6 +7,7 @@ mod accept;
 mod connection;
 mod frames;
 mod handshake;
+mod http1;
 mod io;
 mod last_call;
 mod server;

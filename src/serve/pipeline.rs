@@ -34,7 +34,7 @@ pub(crate) async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (mut head, body) = request.into_parts();
-    let body = Upload::new(body, connection.multiplexed);
+    let body = Upload::new(body, connection.clock(), connection.multiplexed);
     let uploads = !connection.multiplexed && !body.is_end_stream();
     let mut exchange = Exchange::begin(&connection, &head);
     let grpc = answer::is_grpc(&head.headers);

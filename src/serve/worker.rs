@@ -161,7 +161,7 @@ impl Connection {
     }
 
     /// Its clock.
-    pub(crate) fn clock(&self) -> &Clock {
+    pub(crate) fn clock(&self) -> &Rc<Clock> {
         &self.clock
     }
 
