@@ -49,7 +49,8 @@ impl Mailbox {
 /// What connections come in through.
 pub(super) type Door = (TcpListener, Room);
 
-/// Starts a worker thread, the acceptor on it where it is given the door. It ends when the phase says so, or when it drains and its last connection has gone.
+/// Starts a worker thread, the acceptor on it where it is given the door. It ends when the phase says so, or when it drains and its
+/// last connection has gone.
 pub(super) fn spawn(
     index: usize,
     parts: &Parts,

@@ -49,6 +49,8 @@ pub(super) fn server_config(
         Some(tickets) => tickets,
         None => aws_lc_rs::Ticketer::new()?,
     };
+    // With each connection comes one for the next; a second one would be another 600 bytes, and as much again to encrypt.
+    config.send_tls13_tickets = 1;
     // Without the extended master secret a session of TLS 1.2 that is resumed is not bound to the handshake in which the
     // client proved its key (RFC 7627 §1, §5.4).
     config.require_ems = true;
