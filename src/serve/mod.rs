@@ -8,6 +8,7 @@ pub mod answer;
 pub mod body;
 pub mod clock;
 pub mod control_socket;
+pub(crate) mod deadlines;
 pub mod exchange;
 pub mod forward;
 pub mod ids;
