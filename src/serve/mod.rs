@@ -16,6 +16,7 @@ pub mod local;
 pub mod pipeline;
 mod prove;
 pub mod remembered;
+mod repeated;
 mod rewound;
 mod send;
 pub(crate) mod upgrade;

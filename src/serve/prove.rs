@@ -34,7 +34,7 @@ pub(super) async fn prove(
     exchange: &mut Exchange,
 ) -> Result<BoundToken, Refusal> {
     let token = Token::extract(headers)?;
-    let digest = token.digest();
+    let digest = connection.token.digest(token);
     exchange.carries(digest);
     let worker = &connection.worker;
     let (genuine, now) = match worker.remembered.get(&digest, &snapshot.issuers) {

@@ -13,6 +13,7 @@ use super::clock::Clock;
 use super::deadlines::Deadlines;
 use super::ids::{Ids, RequestId};
 use super::remembered::Remembered;
+use super::repeated::Repeated;
 use super::upstream::Pool;
 use crate::decide::client::ClientCert;
 use crate::decide::client_headers::{ClientCertForm, ClientCertHeaders};
@@ -105,6 +106,7 @@ pub struct Connection {
     /// The peer's address for `X-Forwarded-For` and `Forwarded`, written once a connection.
     pub(crate) forwarded_for: HeaderValue,
     pub(crate) client: Option<ClientCert>,
+    pub(super) token: Repeated,
     client_headers: ClientCertHeaders,
     admitted: Cell<Option<Admitted>>,
     pub(crate) clock: Rc<Clock>,
@@ -126,6 +128,7 @@ impl Connection {
             peer,
             forwarded_for: HeaderValue::from_str(&ip).unwrap_or(HeaderValue::from_static("unknown")),
             client,
+            token: Repeated::default(),
             client_headers: ClientCertHeaders::default(),
             admitted: Cell::new(None),
             clock,
