@@ -33,7 +33,10 @@ pub(super) async fn serve(hall: &Rc<Hall>, connection: Rc<Connection>, mut io: C
         connection.clock().unparked();
         // Boxed, so that a parked connection holds nothing of it.
         match Box::pin(talk(hall, &connection, io, limits, &mut end)).await {
-            Some(parked) => io = parked,
+            Some(parked) => {
+                connection.rest();
+                io = parked;
+            }
             None => return,
         }
     }

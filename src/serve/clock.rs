@@ -158,11 +158,9 @@ impl Clock {
         if !(multiplexed && self.phase.get() == Phase::Head) {
             self.phase.set(Phase::Busy);
         }
-        let delivery = Rc::new(Delivery::default());
-        if multiplexed {
-            self.deliveries.borrow_mut().push(delivery.clone());
-        }
-        ExchangeGuard { clock: self.clone(), delivery, multiplexed }
+        let delivery = multiplexed.then(Rc::<Delivery>::default);
+        self.deliveries.borrow_mut().extend(delivery.clone());
+        ExchangeGuard { clock: self.clone(), delivery }
     }
 
     /// Requests that are open.
@@ -262,28 +260,36 @@ impl Clock {
     }
 
     fn enter(&self, phase: Phase) {
+        self.enter_at(phase, Instant::now());
+    }
+
+    fn enter_at(&self, phase: Phase, now: Instant) {
         self.phase.set(phase);
-        self.since.set(Instant::now());
+        self.since.set(now);
     }
 }
 
 /// An open request of a connection.
 pub(crate) struct ExchangeGuard {
     clock: Rc<Clock>,
-    delivery: Rc<Delivery>,
-    multiplexed: bool,
+    /// HTTP/2 only: over HTTP/1.1 the connection itself stalls.
+    delivery: Option<Rc<Delivery>>,
 }
 
 impl ExchangeGuard {
     /// The connection asks the response body for more, or needs no more.
     pub(crate) fn asked(&self) {
-        self.delivery.0.set(None);
+        if let Some(delivery) = &self.delivery {
+            delivery.0.set(None);
+        }
     }
 
     /// The response body yielded a frame with so many bytes: from now on the client is to read.
     pub(crate) fn yielded(&self, bytes: usize) {
-        self.delivery.0.set(Some(Instant::now()));
-        self.clock.allowance.piece(bytes);
+        if let Some(delivery) = &self.delivery {
+            delivery.0.set(Some(Instant::now()));
+            self.clock.allowance.piece(bytes);
+        }
     }
 }
 
@@ -291,14 +297,15 @@ impl Drop for ExchangeGuard {
     fn drop(&mut self) {
         let clock = &self.clock;
         clock.exchanges.set(clock.exchanges.get() - 1);
-        if self.multiplexed {
-            clock.deliveries.borrow_mut().retain(|d| !Rc::ptr_eq(d, &self.delivery));
+        if let Some(delivery) = &self.delivery {
+            clock.deliveries.borrow_mut().retain(|d| !Rc::ptr_eq(d, delivery));
         }
         if clock.exchanges.get() == 0 {
             clock.answered.set(true);
-            clock.idle_since.set(Instant::now());
+            let now = Instant::now();
+            clock.idle_since.set(now);
             if clock.phase.get() == Phase::Busy {
-                clock.enter(Phase::Idle);
+                clock.enter_at(Phase::Idle, now);
             }
         }
     }

@@ -16,7 +16,7 @@ use super::prove::prove;
 use super::upgrade::{Near, Slot};
 use super::upload::Upload;
 use super::websocket;
-use super::worker::{Connection, unix_now};
+use super::worker::Connection;
 use crate::decide::headers;
 use crate::decide::path::RequestPath;
 use crate::decide::policy::Permit;
@@ -57,7 +57,7 @@ async fn pass(
     exchange: &mut Exchange,
 ) -> Result<Response<forward::Answer>, Refusal> {
     let mut snapshot = connection.worker.snapshot();
-    connection.admit(&snapshot.trust, unix_now())?;
+    connection.admit(&snapshot.trust, exchange.began())?;
     if head.headers.len() > MAX_FIELDS || size(&head) > snapshot.settings.limits.request_head {
         return Err(Reason::HeadTooLarge.into());
     }

@@ -69,7 +69,9 @@ impl Body for Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         let unread = self.incoming.take().filter(|incoming| self.multiplexed && !incoming.is_end_stream());
-        if let (Some(incoming), Ok(_)) = (unread, tokio::runtime::Handle::try_current()) {
+        if let Some(incoming) = unread
+            && tokio::runtime::Handle::try_current().is_ok()
+        {
             tokio::task::spawn_local(timeout(LINGER, discard(incoming)));
         }
     }
