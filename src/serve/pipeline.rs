@@ -77,7 +77,7 @@ async fn pass(
 /// Bytes of a head as HTTP/1.1 writes it.
 fn size(head: &Parts) -> usize {
     let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
-    let line = head.method.as_str().len() + target + " HTTP/1.1\r\n ".len();
+    let line = head.method.as_str().len() + target + "  HTTP/1.1\r\n\r\n".len();
     head.headers
         .iter()
         .fold(line, |sum, (name, value)| sum + name.as_str().len() + value.len() + ": \r\n".len())
