@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use boundgate_fuzz::decide::client_headers::{ClientCertForm, ClientCertHeaders};
 use boundgate_fuzz::decide::headers::{Reserved, check_head};
-use boundgate_fuzz::decide::onward::{self, ForwardAuthorization, Said};
+use boundgate_fuzz::decide::onward::{self, ForwardAuthorization, Said, Words};
 use boundgate_fuzz::decide::path::RequestPath;
 use boundgate_fuzz::decide::policy::Permit;
 use boundgate_fuzz::decide::route::{Access, Route, Routes};
@@ -25,7 +25,7 @@ static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
 });
 
 const PEER: HeaderValue = HeaderValue::from_static("2001:db8::1");
-const REQUEST_ID: HeaderValue = HeaderValue::from_static("request-1");
+const REQUEST_ID: &[u8] = b"request-1";
 
 fuzz_target!(|data: &[u8]| {
     let Some((&settings, bytes)) = data.split_first() else { return };
@@ -53,11 +53,10 @@ fuzz_target!(|data: &[u8]| {
         ),
         http2: settings & 32 != 0,
     };
-    if onward::rewrite(&mut head, &path, &permit, &said).is_err() {
-        return;
-    }
+    let Ok(words) = onward::rewrite(&mut head, &path, &permit, &said) else { return };
+    assert_eq!(words.is_none(), said.http2);
     let content = content(&received.headers);
-    let text = write(&mut head, said.http2, content);
+    let text = write(&mut head, words.as_ref(), content);
     let seen = receive(&text, false).unwrap_or_else(|| panic!("no head: {}", text.escape_ascii()));
 
     // The same request.
@@ -112,8 +111,8 @@ fn as_http2(mut head: Parts) -> Option<Parts> {
 }
 
 /// The head in bytes; of HTTP/2 as a server writes it that goes on over HTTP/1.1.
-fn write(head: &mut Parts, http2: bool, content: Option<Option<u64>>) -> Vec<u8> {
-    if http2 {
+fn write(head: &mut Parts, words: Option<&Words<'_>>, content: Option<Option<u64>>) -> Vec<u8> {
+    if words.is_none() {
         assert_eq!((head.uri.scheme_str(), head.headers.get("host")), (Some("http"), None));
         let connection = ["connection", "transfer-encoding", "upgrade", "keep-alive", "proxy-connection"];
         assert!(connection.iter().all(|name| !head.headers.contains_key(*name)), "{:?}", head.headers);
@@ -123,7 +122,7 @@ fn write(head: &mut Parts, http2: bool, content: Option<Option<u64>>) -> Vec<u8>
     } else {
         assert_eq!((head.version, head.uri.scheme(), head.uri.authority()), (Version::HTTP_11, None, None));
     }
-    http1::write(head, content)
+    http1::write(head, words, content)
 }
 
 /// Under every spelling of an identity field stands what Boundgate says, once, or nothing.

@@ -11,6 +11,7 @@ use bytes::BytesMut;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Version};
 
+use crate::decide::onward::Words;
 use decode::Step;
 use request::Framing;
 
@@ -78,14 +79,14 @@ pub fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>, method: &Method) -> Opti
     Some(answer)
 }
 
-/// The head of a request with content of a known length, of one that is not known, or without content.
-pub fn write(head: &Parts, content: Option<Option<u64>>) -> Vec<u8> {
+/// The head of a request, and what is said besides, with content of a known length, of one that is not known, or without content.
+pub fn write(head: &Parts, words: Option<&Words<'_>>, content: Option<Option<u64>>) -> Vec<u8> {
     let framing = match content {
         None => Framing::None,
         Some(Some(length)) => Framing::Length(length),
         Some(None) => Framing::Chunked,
     };
     let mut text = Vec::new();
-    request::write(head, framing, &mut text);
+    request::write(head, words, framing, &mut text);
     text
 }

@@ -16,7 +16,6 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const HTTPS: HeaderValue = HeaderValue::from_static("https");
 
 /// `[forward] authorization`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,35 +39,55 @@ pub struct Said<'a> {
     /// The peer's address.
     pub peer: &'a HeaderValue,
     /// The request's identifier.
-    pub request_id: HeaderValue,
+    pub request_id: &'a [u8],
     /// The headers of `[forward] client_cert` for this connection.
     pub certificate: &'a [(HeaderName, HeaderValue)],
     /// The upstream speaks HTTP/2.
     pub http2: bool,
 }
 
-/// Makes of a client's head that of the request to the upstream. `head` has passed [`super::headers::check_head`], and `path` was
-/// read from it. The caller frames the body and sets `Connection` and `Upgrade` where it passes on an upgrade.
+/// What Boundgate says of a request, to be written behind the client's fields: for their few bytes a map would have to grow.
+#[must_use]
+pub struct Words<'a> {
+    host: HeaderValue,
+    public: Option<&'a str>,
+    peer: &'a HeaderValue,
+    request_id: &'a [u8],
+    certificate: &'a [(HeaderName, HeaderValue)],
+    identity: &'a [(HeaderName, HeaderValue)],
+}
+
+/// Makes of a client's head that of the request to the upstream, and returns what is to be written besides; over HTTP/2 the head has
+/// that already. `head` has passed [`super::headers::check_head`], and `path` was read from it. The caller frames the body and sets
+/// `Connection` and `Upgrade` where it passes on an upgrade.
 ///
 /// # Errors
 /// `request-malformed`, `path-invalid`: the head cannot be written in the upstream's version of HTTP.
-pub fn rewrite(
+pub fn rewrite<'a>(
     head: &mut Parts,
     path: &RequestPath,
-    permit: &Permit,
-    said: &Said<'_>,
-) -> Result<(), Refusal> {
+    permit: &'a Permit,
+    said: &Said<'a>,
+) -> Result<Option<Words<'a>>, Refusal> {
     let host = host(head)?;
     head.uri = target(&head.uri, path)?;
     said.reserved.strip_request(&mut head.headers);
+    // Reserved as they are: what says who asks is taken off twice rather than never.
+    permit.identity().iter().for_each(|(name, _)| drop(head.headers.remove(name)));
     // The body is asked for here (100 Continue) as soon as the upstream's connection takes it.
     head.headers.remove(EXPECT);
     authorize(&mut head.headers, permit, said.authorization);
     if head.version == Version::HTTP_2 {
         join_cookies(&mut head.headers);
     }
-    speak(&mut head.headers, host, permit, said)?;
-    if said.http2 { fit_http2(head) } else { fit_http1(head) }
+    let words = Words::new(host, permit, said)?;
+    if said.http2 {
+        words.set(&mut head.headers)?;
+        fit_http2(head, &words.host)?;
+        return Ok(None);
+    }
+    fit_http1(head, &words.host);
+    Ok(Some(words))
 }
 
 /// The one authority that the client named: `check_head` has seen that there is no second one that differs.
@@ -119,46 +138,53 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// Sets what Boundgate says.
-fn speak(
-    headers: &mut HeaderMap,
-    host: HeaderValue,
-    permit: &Permit,
-    said: &Said<'_>,
-) -> Result<(), Refusal> {
-    let public = match said.public {
-        Some(name) => HeaderValue::from_str(name).map_err(|_| Reason::RequestMalformed)?,
-        None => host.clone(),
-    };
-    headers.insert(HOST, host);
-    headers.insert(FORWARDED, forwarded(said.peer, &public)?);
-    headers.insert(X_FORWARDED_FOR, said.peer.clone());
-    headers.insert(X_FORWARDED_PROTO, HTTPS);
-    headers.insert(X_FORWARDED_HOST, public);
-    headers.insert(X_REQUEST_ID, said.request_id.clone());
-    // A public route is forwarded without a decision, hence without a word about who asks.
-    let certificate = permit.token().map(|_| said.certificate).unwrap_or_default();
-    for (name, value) in certificate.iter().chain(permit.identity()) {
-        headers.insert(name.clone(), value.clone());
+impl<'a> Words<'a> {
+    fn new(host: HeaderValue, permit: &'a Permit, said: &Said<'a>) -> Result<Words<'a>, Refusal> {
+        let is_text = |text: &[u8]| text.iter().all(|byte| matches!(byte, b' '..=b'~'));
+        if !is_text(host.as_bytes()) || !is_text(said.public.unwrap_or_default().as_bytes()) {
+            return Err(Reason::RequestMalformed.into());
+        }
+        Ok(Words {
+            host,
+            public: said.public,
+            peer: said.peer,
+            request_id: said.request_id,
+            // A public route is forwarded without a decision, hence without a word about who asks.
+            certificate: permit.token().map(|_| said.certificate).unwrap_or_default(),
+            identity: permit.identity(),
+        })
     }
-    Ok(())
-}
 
-/// `Forwarded` (RFC 7239 §4, §6): an IPv6 address stands in brackets and quotes, a host with a port in quotes.
-fn forwarded(peer: &HeaderValue, host: &HeaderValue) -> Result<HeaderValue, Refusal> {
-    let ip = peer.to_str().unwrap_or("unknown");
-    let host = host.to_str().map_err(|_| Reason::RequestMalformed)?;
-    let text = if ip.contains(':') {
-        format!("for=\"[{ip}]\";host=\"{host}\";proto=https")
-    } else {
-        format!("for={ip};host=\"{host}\";proto=https")
-    };
-    HeaderValue::from_maybe_shared(Bytes::from(text)).map_err(|_| Reason::RequestMalformed.into())
+    /// Each field with the pieces of its value. No name stands among the client's fields, which were stripped of all of them.
+    pub fn each(&self, mut say: impl FnMut(&HeaderName, &[&[u8]])) {
+        let public = self.public.map_or(self.host.as_bytes(), str::as_bytes);
+        let peer = self.peer.as_bytes();
+        // RFC 7239 §4, §6: an IPv6 address stands in brackets and quotes, a host with a port in quotes.
+        let (open, close): (&[u8], &[u8]) =
+            if peer.contains(&b':') { (b"for=\"[", b"]\";host=\"") } else { (b"for=", b";host=\"") };
+        say(&FORWARDED, &[open, peer, close, public, b"\";proto=https"]);
+        say(&X_FORWARDED_FOR, &[peer]);
+        say(&X_FORWARDED_PROTO, &[b"https"]);
+        say(&X_FORWARDED_HOST, &[public]);
+        say(&X_REQUEST_ID, &[self.request_id]);
+        for (name, value) in self.certificate.iter().chain(self.identity) {
+            say(name, &[value.as_bytes()]);
+        }
+    }
+
+    fn set(&self, headers: &mut HeaderMap) -> Result<(), Refusal> {
+        let mut outcome = Ok(());
+        self.each(|name, value| match HeaderValue::from_maybe_shared(Bytes::from(value.concat())) {
+            Ok(value) => drop(headers.insert(name.clone(), value)),
+            Err(_) => outcome = Err(Reason::RequestMalformed.into()),
+        });
+        outcome
+    }
 }
 
 /// Scheme and authority are pseudo-header fields (RFC 9113 §8.3.1).
-fn fit_http2(head: &mut Parts) -> Result<(), Refusal> {
-    let host = head.headers.remove(HOST).ok_or(Reason::RequestMalformed)?;
+fn fit_http2(head: &mut Parts, host: &HeaderValue) -> Result<(), Refusal> {
+    head.headers.remove(HOST);
     let authority = Authority::try_from(host.as_bytes()).map_err(|_| Reason::RequestMalformed)?;
     let mut parts = std::mem::take(&mut head.uri).into_parts();
     parts.scheme = Some(Scheme::HTTP);
@@ -168,13 +194,13 @@ fn fit_http2(head: &mut Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn fit_http1(head: &mut Parts) -> Result<(), Refusal> {
+fn fit_http1(head: &mut Parts, host: &HeaderValue) {
     head.version = Version::HTTP_11;
+    head.headers.entry(HOST).or_insert_with(|| host.clone());
     if head.headers.contains_key(TE) {
         // It is about this connection (RFC 9110 §10.1.4).
         head.headers.append(CONNECTION, HeaderValue::from_static("te"));
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,12 +3,13 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::sleep_until;
 
@@ -37,28 +38,46 @@ pub(super) struct Accepted {
 ///
 /// # Errors
 /// The address is in use, or not this host's.
-pub(super) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
     // A restart need not wait for the connections of the process before it.
     socket.set_reuse_address(true)?;
+    // What is accepted inherits it.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
 
+/// Accepts, and says where that fails.
+pub(super) async fn run(
+    listener: TcpListener,
+    workers: Vec<Mailbox>,
+    room: Room,
+    phase: watch::Receiver<Phase>,
+) {
+    if let Err(error) = accept(listener, workers, room, phase).await {
+        tracing::error!(%error, "the listener has failed");
+    }
+}
+
 /// Accepts until the drain; then the listener closes with an empty backlog, and what was taken out of it is handed over as
 /// there is room.
-pub(super) async fn accept(
-    listener: std::net::TcpListener,
+async fn accept(
+    listener: TcpListener,
     workers: Vec<Mailbox>,
     mut room: Room,
     mut phase: watch::Receiver<Phase>,
 ) -> io::Result<()> {
-    let listener = TcpListener::from_std(listener)?;
+    #[expect(
+        deprecated,
+        reason = "unsound only for a type that gives a descriptor it does not own; its successor is unsafe"
+    )]
+    let listener = AsyncFd::with_interest(listener, Interest::READABLE)?;
     let mut told: Option<Instant> = None;
     loop {
         let permit = tokio::select! {
@@ -96,12 +115,12 @@ pub(super) async fn accept(
 
 /// Closes the listener without a reset for anybody, and returns those for whom there is no room yet.
 async fn close(
-    listener: TcpListener,
+    listener: AsyncFd<TcpListener>,
     workers: &[Mailbox],
     room: &mut Room,
 ) -> io::Result<VecDeque<(TcpStream, SocketAddr)>> {
     let mut waiting = VecDeque::new();
-    let end = Instant::now() + last_call::begin(&listener);
+    let end = Instant::now() + last_call::begin(listener.get_ref());
     loop {
         tokio::select! {
             biased;
@@ -118,13 +137,13 @@ async fn close(
             }
         }
     }
-    waiting.extend(empty(listener.into_std()?));
+    waiting.extend(empty(&listener.into_inner()));
     Ok(waiting)
 }
 
 /// What the kernel has completed belongs to us, even above the limit: the close would reset it. The kernel itself is asked, for
 /// the runtime may not have heard of the last ones yet.
-fn empty(listener: std::net::TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+fn empty(listener: &TcpListener) -> Vec<(TcpStream, SocketAddr)> {
     let mut waiting = Vec::new();
     loop {
         match listener.accept() {
@@ -161,6 +180,12 @@ impl Room {
                 self.places.add_permits(limit - self.size);
                 self.size = limit;
             }
+            // The usual case, without a timer.
+            if self.size == limit
+                && let Ok(place) = self.places.clone().try_acquire_owned()
+            {
+                return Ok(place);
+            }
             let place = tokio::time::timeout(LOOK_EVERY, self.places.clone().acquire_owned()).await;
             match place {
                 Ok(place) if self.size > limit => {
@@ -174,10 +199,11 @@ impl Room {
     }
 }
 
-async fn accept_one(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    let (socket, peer) = listener.accept().await?;
-    // The worker registers it with its own runtime.
-    Ok((socket.into_std()?, peer))
+async fn accept_one(listener: &AsyncFd<TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    // Not tokio's own listener: it would register the socket here, and its worker's runtime is where it belongs.
+    let (socket, peer) = listener.async_io(Interest::READABLE, TcpListener::accept).await?;
+    socket.set_nonblocking(true)?;
+    Ok((socket, peer))
 }
 
 /// Errors of one connection that was gone before it was accepted; accept(2) reports them on the listener.

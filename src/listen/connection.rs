@@ -1,22 +1,20 @@
 //! One connection: hyper's HTTP/1.1 or HTTP/2 with our limits, ended by its clock, by a drain, or by a certificate that is no
 //! longer admitted.
 
-use std::convert::Infallible;
 use std::error::Error as _;
+use std::future::{Future, poll_fn};
 use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
-use http::header::CONNECTION;
-use http::{HeaderValue, StatusCode};
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt;
 
 use super::handshake::{self, Established};
+use super::http1;
 use super::io::ClientIo;
 use super::worker::Hall;
 use crate::config::settings::Limits;
@@ -35,10 +33,8 @@ const STREAMS: u32 = 100;
 const ERRORS: usize = 1024;
 /// Bytes of an answer that wait for the client's window, a stream. h2's own 400 KiB would be 40 MiB a connection.
 const UNSENT: usize = 64 * 1024;
-/// hyper's buffer may not be smaller; a smaller limit of heads is held where the request is decided.
-const SMALLEST_BUFFER: usize = 8192;
 /// For the last words on a connection that is being closed.
-const FAREWELL: Duration = Duration::from_secs(1);
+pub(super) const FAREWELL: Duration = Duration::from_secs(1);
 /// The end of an HTTP/2 answer may still wait in h2 for the client's window when nothing of the exchange is left here: so long
 /// such a connection is not dropped.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -47,7 +43,8 @@ const FLUSH: Duration = Duration::from_secs(5);
 pub(super) async fn run(hall: &Rc<Hall>, socket: TcpStream, peer: SocketAddr, clock: Rc<Clock>) {
     let snapshot = hall.worker.snapshot();
     let metrics = hall.worker.metrics();
-    let shaking = handshake::shake(socket, peer, clock.clone(), &snapshot, metrics);
+    // Boxed, so that what a handshake needs is not kept for as long as the connection.
+    let shaking = Box::pin(handshake::shake(socket, peer, clock.clone(), &snapshot, metrics));
     let established = tokio::select! {
         biased;
         established = shaking => established,
@@ -57,67 +54,24 @@ pub(super) async fn run(hall: &Rc<Hall>, socket: TcpStream, peer: SocketAddr, cl
     let limits = snapshot.settings.limits.clone();
     drop(snapshot);
     clock.established();
-    let io = TokioIo::new(ClientIo::new(tls, clock.clone(), http2));
+    let io = ClientIo::new(tls, clock.clone(), http2);
     let connection = Connection::new(hall.worker.clone(), peer, client, clock, http2);
     if http2 {
-        serve_http2(hall, connection, io, &limits).await;
+        serve_http2(hall, connection, TokioIo::new(io), &limits).await;
     } else {
-        serve_http1(hall, connection, io, &limits).await;
+        http1::serve(hall, connection, io, &limits).await;
     }
 }
 
 /// Waits until a drain is on and the client has not begun its handshake for a second.
 async fn silence_in_a_drain(hall: &Hall, clock: &Clock) {
-    std::future::poll_fn(|cx| {
+    poll_fn(|cx| {
         clock.driven_by(cx.waker());
         let drained = clock.idle_since().is_some_and(|since| hall.has_drained(since));
         if drained { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
 }
-
-async fn serve_http1(hall: &Rc<Hall>, connection: Rc<Connection>, io: TokioIo<ClientIo>, limits: &Limits) {
-    let slot = Slot::default();
-    let for_service = (hall.clone(), connection.clone(), slot.clone());
-    let service = service_fn(move |request| {
-        let (hall, connection, slot) = for_service.clone();
-        async move {
-            let mut answer = pipeline::handle(connection, slot, request).await?;
-            if hall.draining() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, Infallible>(answer)
-        }
-    });
-    let buffer = limits.request_head.max(SMALLEST_BUFFER);
-    let mut http = http1::Builder::new().max_buf_size(buffer).serve_connection(io, service);
-    let outcome = drive(&mut http, End::new(hall, &connection), |http| http.graceful_shutdown()).await;
-    match outcome {
-        Some(Ok(())) => {
-            if let Some(tunnel) = slot.take() {
-                let parts = http.into_parts();
-                tunnel.run(parts.io.into_inner().into_tunnel(), parts.read_buf).await;
-            }
-        }
-        Some(Err(error)) => {
-            note_unreadable(&connection, &error);
-            http.into_parts().io.into_inner().break_off().await;
-        }
-        None if connection.clock().expired() == Some(Expiry::Head) => {
-            note(&connection, Reason::ClientTimeout, "the head did not arrive in time");
-            let mut io = http.into_parts().io.into_inner();
-            let farewell = async {
-                io.write_all(REQUEST_TIMEOUT).await?;
-                io.shutdown().await
-            };
-            let _ = tokio::time::timeout(FAREWELL, farewell).await;
-        }
-        None => {}
-    }
-}
-
-const REQUEST_TIMEOUT: &[u8] =
-    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 async fn serve_http2(hall: &Hall, connection: Rc<Connection>, io: TokioIo<ClientIo>, limits: &Limits) {
     let for_service = connection.clone();
@@ -135,20 +89,29 @@ async fn serve_http2(hall: &Hall, connection: Rc<Connection>, io: TokioIo<Client
         .max_header_list_size(head)
         .enable_connect_protocol()
         .serve_connection(io, service);
-    let outcome = drive(&mut http, End::new(hall, &connection), |http| http.graceful_shutdown()).await;
+    let outcome = drive(&mut http, &mut End::new(hall, &connection), |http| http.graceful_shutdown()).await;
     if connection.clock().allowance().exceeded() {
-        note(&connection, Reason::RequestMalformed, "more control frames or resets than answers account for");
+        note(
+            &connection,
+            Reason::RequestMalformed,
+            "more control frames or resets than answers account for",
+            None,
+        );
     } else if let Some(Err(error)) = outcome {
         note_unreadable_frames(&connection, &error);
     }
     if connection.clock().expired() == Some(Expiry::Head) {
-        note(&connection, Reason::ClientTimeout, "the head did not arrive in time");
+        note(&connection, Reason::ClientTimeout, "the head did not arrive in time", None);
     }
 }
 
 /// Drives a connection until it has ended, or is to be dropped: `None`. `ask` asks it to end by itself.
-async fn drive<C: Future + Unpin>(http: &mut C, mut end: End<'_>, ask: fn(Pin<&mut C>)) -> Option<C::Output> {
-    std::future::poll_fn(|cx| {
+pub(super) async fn drive<C: Future + Unpin>(
+    http: &mut C,
+    end: &mut End<'_>,
+    ask: fn(Pin<&mut C>),
+) -> Option<C::Output> {
+    poll_fn(|cx| {
         if end.comes_with_the_answer() {
             ask(Pin::new(&mut *http));
         }
@@ -167,14 +130,14 @@ async fn drive<C: Future + Unpin>(http: &mut C, mut end: End<'_>, ask: fn(Pin<&m
 }
 
 /// What ends a connection besides its peer.
-struct End<'a> {
+pub(super) struct End<'a> {
     hall: &'a Hall,
     connection: &'a Connection,
     asked: Option<Instant>,
 }
 
 /// What becomes of a connection that has done what it could.
-enum Next {
+pub(super) enum Next {
     GoOn,
     /// It is asked to end by itself, once.
     Ask,
@@ -183,7 +146,7 @@ enum Next {
 }
 
 impl<'a> End<'a> {
-    fn new(hall: &'a Hall, connection: &'a Connection) -> Self {
+    pub(super) fn new(hall: &'a Hall, connection: &'a Connection) -> Self {
         End { hall, connection, asked: None }
     }
 
@@ -198,7 +161,7 @@ impl<'a> End<'a> {
     }
 
     /// To be called after the connection has read what is there: a request that has arrived is not idleness.
-    fn next(&mut self, cx: &mut Context<'_>) -> Next {
+    pub(super) fn next(&mut self, cx: &mut Context<'_>) -> Next {
         let clock: &Clock = self.connection.clock();
         clock.driven_by(cx.waker());
         if let Some(Expiry::Head | Expiry::Stall) = clock.expired() {
@@ -228,33 +191,30 @@ impl<'a> End<'a> {
     }
 }
 
-/// hyper has answered what it could not read with a bare 400 or 431; here it is counted and logged.
-fn note_unreadable(connection: &Connection, error: &hyper::Error) {
-    if error.is_parse_too_large() {
-        note(connection, Reason::HeadTooLarge, "the head is larger than request_head or has too many fields");
-    } else if error.is_parse() {
-        note(connection, Reason::RequestMalformed, "the HTTP parser could not read it");
-    } else {
-        tracing::debug!(peer = %connection.peer(), %error, "HTTP/1 connection ended");
-    }
-}
-
 /// h2 has answered what it could not read with GOAWAY (RFC 9113 §5.4.1); here it is counted and logged.
 fn note_unreadable_frames(connection: &Connection, error: &hyper::Error) {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
     if cause.is_some_and(|cause| cause.is_go_away() && cause.is_library()) {
-        note(connection, Reason::RequestMalformed, "what the client sent is not HTTP/2");
+        note(connection, Reason::RequestMalformed, "what the client sent is not HTTP/2", None);
     } else {
         tracing::debug!(peer = %connection.peer(), %error, "HTTP/2 connection ended");
     }
 }
 
-fn note(connection: &Connection, reason: Reason, note: &'static str) {
+/// Counts and logs what ended a connection without a request of its own; `status` where what was sent is not the reason's. Returns the
+/// identifier that stands in the log.
+pub(super) fn note(
+    connection: &Connection,
+    reason: Reason,
+    note: &'static str,
+    status: Option<u16>,
+) -> [u8; 32] {
     let worker = connection.worker();
     worker.metrics().request(Some(reason), Duration::ZERO);
+    let request_id = worker.request_id();
     worker.log().decision(Decision {
         time: SystemTime::now(),
-        request_id: worker.request_id(),
+        request_id,
         trace_id: None,
         reason: Some(reason),
         note: Some(note.into()),
@@ -267,9 +227,10 @@ fn note(connection: &Connection, reason: Reason, note: &'static str) {
         route: None,
         method: None,
         path: None,
-        status: reason.status(),
+        status: status.unwrap_or_else(|| reason.status()),
         cached: false,
         duration: Duration::ZERO,
         upstream_duration: None,
     });
+    request_id
 }

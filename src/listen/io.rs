@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncBufRead as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
@@ -86,13 +86,26 @@ pub(super) struct ClientIo {
     clock: Rc<Clock>,
     /// HTTP/2 only: where frames begin and end.
     frames: Option<Frames>,
+    /// HTTP/1 only: whether hyper has been told that the stream is at its end, so that it lets go of it.
+    parked: bool,
     /// There once we have said our last word.
     linger: Option<Linger>,
 }
 
 impl ClientIo {
     pub(super) fn new(tls: TlsStream<Socket>, clock: Rc<Clock>, http2: bool) -> ClientIo {
-        ClientIo { tls, clock, frames: http2.then(Frames::new), linger: None }
+        ClientIo { tls, clock, frames: http2.then(Frames::new), parked: false, linger: None }
+    }
+
+    /// Whether it was given up to be parked; from now on it reads and closes as before.
+    pub(super) fn unpark(&mut self) -> bool {
+        std::mem::take(&mut self.parked)
+    }
+
+    /// Waits for bytes of a request, without taking them; false at the end of the stream.
+    pub(super) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let bytes = ready!(Pin::new(&mut self.tls).poll_fill_buf(cx));
+        Poll::Ready(bytes.is_ok_and(|bytes| !bytes.is_empty()))
     }
 
     /// Ends the connection without an end of TLS, so that an answer that broke off cannot look complete.
@@ -156,7 +169,11 @@ impl AsyncRead for ClientIo {
             )));
         }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut this.tls).poll_read(cx, buf))?;
+        if Pin::new(&mut this.tls).poll_read(cx, buf)?.is_pending() {
+            // Nothing is under way in either direction.
+            this.parked |= this.clock.is_parking();
+            return if this.parked { Poll::Ready(Ok(())) } else { Poll::Pending };
+        }
         let new = buf.filled().get(before..).unwrap_or_default();
         match &mut this.frames {
             _ if new.is_empty() => {}
@@ -193,6 +210,9 @@ impl AsyncWrite for ClientIo {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.parked {
+            return Poll::Ready(Ok(()));
+        }
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.tls).poll_shutdown(cx))?;
         }

@@ -3,9 +3,8 @@
 //! then those that are under way complete and are accepted, and only then the listener closes.
 
 use std::io;
+use std::net::TcpListener;
 use std::time::Duration;
-
-use tokio::net::TcpListener;
 
 /// How long the handshakes that are under way may take. A client that begins one meanwhile gets no answer; it asks again after a
 /// second (RFC 6298 §2) and is refused then. So this is long enough for a round trip, and short enough to meet few.

@@ -41,12 +41,13 @@ pub(super) struct Parts {
 pub(super) struct Server {
     address: SocketAddr,
     phase: watch::Sender<Phase>,
-    acceptor: JoinHandle<()>,
+    /// A single worker accepts for itself: to hand a connection from thread to thread costs more than to accept it.
+    acceptor: Option<JoinHandle<()>>,
     workers: Vec<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Starts one worker for each pair of counters and log sink, and the acceptor.
+    /// Starts one worker for each pair of counters and log sink, and the acceptor, on a thread of its own where there are several.
     ///
     /// # Errors
     /// A thread or a runtime could not be made.
@@ -56,21 +57,23 @@ impl Server {
         workers: Vec<(Arc<metrics::Worker>, Sink)>,
     ) -> io::Result<Server> {
         let address = listener.local_addr()?;
-        let room = Room::new(parts.shared.clone());
+        let mut door = Some((listener, Room::new(parts.shared.clone())));
+        let alone = workers.len() == 1;
         let (phase, watch_phase) = watch::channel(Phase::Serving);
         let mut mailboxes = Vec::new();
         let mut threads = Vec::new();
         for (index, (metrics, log)) in workers.into_iter().enumerate() {
-            let (mailbox, thread) = worker::spawn(index, parts, metrics, log, watch_phase.clone())?;
+            let its_own = if alone { door.take() } else { None };
+            let (mailbox, thread) = worker::spawn(index, parts, metrics, log, watch_phase.clone(), its_own)?;
             mailboxes.push(mailbox);
             threads.push(thread);
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let acceptor = std::thread::Builder::new().name("acceptor".into()).spawn(move || {
-            if let Err(error) = runtime.block_on(accept::accept(listener, mailboxes, room, watch_phase)) {
-                tracing::error!(%error, "the listener has failed");
-            }
-        })?;
+        let spawn = |(listener, room)| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let accept = move || runtime.block_on(accept::run(listener, mailboxes, room, watch_phase));
+            std::thread::Builder::new().name("acceptor".into()).spawn(accept)
+        };
+        let acceptor = door.map(spawn).transpose()?;
         Ok(Server { address, phase, acceptor, workers: threads })
     }
 
@@ -87,7 +90,9 @@ impl Server {
             std::thread::sleep(Duration::from_millis(10));
         }
         let _ = self.phase.send(Phase::Over);
-        let _ = self.acceptor.join();
+        if let Some(acceptor) = self.acceptor {
+            let _ = acceptor.join();
+        }
         for worker in self.workers {
             let _ = worker.join();
         }

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
+use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 
-use super::accept::Accepted;
+use super::accept::{self, Accepted, Room};
 use super::connection;
 use super::server::{Parts, Phase};
 use crate::log::Sink;
@@ -45,18 +46,24 @@ impl Mailbox {
     }
 }
 
-/// Starts a worker thread. It ends when the phase says so, or when it drains and its last connection has gone.
+/// What connections come in through.
+pub(super) type Door = (TcpListener, Room);
+
+/// Starts a worker thread, the acceptor on it where it is given the door. It ends when the phase says so, or when it drains and its
+/// last connection has gone.
 pub(super) fn spawn(
     index: usize,
     parts: &Parts,
     metrics: Arc<metrics::Worker>,
     log: Sink,
     phase: watch::Receiver<Phase>,
+    door: Option<Door>,
 ) -> io::Result<(Mailbox, JoinHandle<()>)> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let load = Arc::new(AtomicUsize::new(0));
     let mailbox = Mailbox { sender, load: load.clone() };
     let Parts { shared, control, tracer } = parts.clone();
+    let accepting = door.map(|door| (door, vec![mailbox.clone()], phase.clone()));
     let forgetting = control.introspector().forgetting();
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
@@ -64,7 +71,12 @@ pub(super) fn spawn(
             Err(error) => return tracing::error!(%error, "a worker has no runtime"),
         };
         let worker = Worker::new(shared, control, metrics, log, tracer);
-        runtime.block_on(run(Rc::new(Hall::new(worker, load)), receiver, forgetting, phase));
+        runtime.block_on(async {
+            if let Some(((listener, room), workers, phase)) = accepting {
+                tokio::task::spawn_local(accept::run(listener, workers, room, phase));
+            }
+            run(Rc::new(Hall::new(worker, load)), receiver, forgetting, phase).await;
+        });
     })?;
     Ok((mailbox, thread))
 }

@@ -63,6 +63,20 @@ pub(super) fn refusal(
     response
 }
 
+/// The last words to a client of HTTP/1 whose head did not arrive in time, as they stand on the wire; no request of it ever began.
+pub(crate) fn head_timeout(id: &[u8; 32]) -> Vec<u8> {
+    let body = problem(Reason::ClientTimeout, id);
+    let mut answer = format!(
+        "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncache-control: no-store\r\ncontent-type: application/problem+json\r\n\
+         content-length: {}\r\nx-request-id: {}\r\n\r\n",
+        body.len(),
+        std::str::from_utf8(id).unwrap_or_default()
+    )
+    .into_bytes();
+    answer.extend(body);
+    answer
+}
+
 /// `WWW-Authenticate` (RFC 6750 §3).
 fn challenge(refusal: &Refusal) -> Option<HeaderValue> {
     let code = match refusal.reason.challenge() {

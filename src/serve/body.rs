@@ -262,7 +262,7 @@ impl Body for ResponseBody {
                         // After trailers nobody asks for the end.
                         let is_last = trailers.is_some() || incoming.is_end_stream();
                         if let Some(trailers) = trailers {
-                            headers::strip_response(trailers);
+                            headers::strip_response_trailers(trailers);
                         }
                         if is_last || frame.is_none() {
                             Lease::give_back(lease.take());

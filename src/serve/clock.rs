@@ -12,6 +12,10 @@ use crate::config::settings::Limits;
 /// How often a worker looks at its connections' clocks: the most by which a timeout is late.
 pub(crate) const SWEEP: Duration = Duration::from_millis(250);
 
+/// A client whose requests come closer than this is not made to wait for new buffers with each: its connection is parked only after so
+/// long without one, any other at once.
+const LIVELY: Duration = Duration::from_secs(1);
+
 /// What a connection waits for from its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -55,6 +59,13 @@ pub(crate) struct Clock {
     deliveries: RefCell<Vec<Rc<Delivery>>>,
     expired: Cell<Option<Expiry>>,
     closing: Cell<bool>,
+    /// Whether the connection may be parked as soon as it has no request.
+    parks: Cell<bool>,
+    parking: Cell<bool>,
+    /// Whether it has had one.
+    answered: Cell<bool>,
+    /// Request bodies of an HTTP/1 connection whose end has not been read.
+    unread: Cell<usize>,
     /// HTTP/2 only: what the client may ask for without use.
     allowance: Allowance,
     driver: RefCell<Option<Waker>>,
@@ -71,6 +82,10 @@ impl Clock {
             deliveries: RefCell::new(Vec::new()),
             expired: Cell::new(None),
             closing: Cell::new(false),
+            parks: Cell::new(true),
+            parking: Cell::new(false),
+            answered: Cell::new(false),
+            unread: Cell::new(0),
             allowance: Allowance::default(),
             driver: RefCell::new(None),
         })
@@ -96,9 +111,9 @@ impl Clock {
         (idle && self.blocked.get().is_none()).then(|| self.since.get())
     }
 
-    /// Bytes of the client arrived that belong to a head.
+    /// Bytes of the client arrived that belong to a head, unless a body that was answered early is still on its way.
     pub(crate) fn head_bytes(&self) {
-        if self.phase.get() == Phase::Idle {
+        if self.phase.get() == Phase::Idle && self.unread.get() == 0 {
             self.enter(Phase::Head);
         }
     }
@@ -143,11 +158,9 @@ impl Clock {
         if !(multiplexed && self.phase.get() == Phase::Head) {
             self.phase.set(Phase::Busy);
         }
-        let delivery = Rc::new(Delivery::default());
-        if multiplexed {
-            self.deliveries.borrow_mut().push(delivery.clone());
-        }
-        ExchangeGuard { clock: self.clone(), delivery, multiplexed }
+        let delivery = multiplexed.then(Rc::<Delivery>::default);
+        self.deliveries.borrow_mut().extend(delivery.clone());
+        ExchangeGuard { clock: self.clone(), delivery }
     }
 
     /// Requests that are open.
@@ -171,9 +184,44 @@ impl Clock {
         if expiry.is_some() {
             self.expired.set(expiry);
         }
-        if self.expired.get().is_some() || self.closing.get() {
+        let parks = self.idle_since().is_some_and(|since| over(since, LIVELY)) && !self.parks.replace(true);
+        if parks || self.expired.get().is_some() || self.closing.get() {
             self.wake();
         }
+    }
+
+    /// Whether the connection may let go of its buffers now.
+    pub(crate) fn may_park(&self) -> bool {
+        self.parks.get() && self.unread.get() == 0 && self.idle_since().is_some()
+    }
+
+    /// Parks the connection, if the stream has no byte, while this runs.
+    pub(crate) fn parking<T>(&self, while_this: impl FnOnce() -> T) -> T {
+        self.parking.set(true);
+        let outcome = while_this();
+        self.parking.set(false);
+        outcome
+    }
+
+    /// Whether the stream is to end where it has no byte.
+    pub(crate) fn is_parking(&self) -> bool {
+        self.parking.get()
+    }
+
+    /// A request of HTTP/1 has a body …
+    pub(crate) fn upload_began(&self) {
+        self.unread.set(self.unread.get() + 1);
+    }
+
+    /// … and its end has been read.
+    pub(crate) fn upload_ended(&self) {
+        self.unread.set(self.unread.get() - 1);
+    }
+
+    /// The connection has been without a request, and one begins.
+    pub(crate) fn unparked(&self) {
+        let soon = self.answered.get() && self.since.get().elapsed() < LIVELY;
+        self.parks.set(!soon);
     }
 
     /// The connection is to end with its open requests: its driver is woken until it has.
@@ -212,28 +260,36 @@ impl Clock {
     }
 
     fn enter(&self, phase: Phase) {
+        self.enter_at(phase, Instant::now());
+    }
+
+    fn enter_at(&self, phase: Phase, now: Instant) {
         self.phase.set(phase);
-        self.since.set(Instant::now());
+        self.since.set(now);
     }
 }
 
 /// An open request of a connection.
 pub(crate) struct ExchangeGuard {
     clock: Rc<Clock>,
-    delivery: Rc<Delivery>,
-    multiplexed: bool,
+    /// HTTP/2 only: over HTTP/1.1 the connection itself stalls.
+    delivery: Option<Rc<Delivery>>,
 }
 
 impl ExchangeGuard {
     /// The connection asks the response body for more, or needs no more.
     pub(crate) fn asked(&self) {
-        self.delivery.0.set(None);
+        if let Some(delivery) = &self.delivery {
+            delivery.0.set(None);
+        }
     }
 
     /// The response body yielded a frame with so many bytes: from now on the client is to read.
     pub(crate) fn yielded(&self, bytes: usize) {
-        self.delivery.0.set(Some(Instant::now()));
-        self.clock.allowance.piece(bytes);
+        if let Some(delivery) = &self.delivery {
+            delivery.0.set(Some(Instant::now()));
+            self.clock.allowance.piece(bytes);
+        }
     }
 }
 
@@ -241,13 +297,15 @@ impl Drop for ExchangeGuard {
     fn drop(&mut self) {
         let clock = &self.clock;
         clock.exchanges.set(clock.exchanges.get() - 1);
-        if self.multiplexed {
-            clock.deliveries.borrow_mut().retain(|d| !Rc::ptr_eq(d, &self.delivery));
+        if let Some(delivery) = &self.delivery {
+            clock.deliveries.borrow_mut().retain(|d| !Rc::ptr_eq(d, delivery));
         }
         if clock.exchanges.get() == 0 {
-            clock.idle_since.set(Instant::now());
+            clock.answered.set(true);
+            let now = Instant::now();
+            clock.idle_since.set(now);
             if clock.phase.get() == Phase::Busy {
-                clock.enter(Phase::Idle);
+                clock.enter_at(Phase::Idle, now);
             }
         }
     }

@@ -10,7 +10,7 @@ use http::request::Parts;
 
 use super::clock::{ExchangeGuard, Expiry};
 use super::ids::RequestId;
-use super::worker::Connection;
+use super::worker::{Connection, unix};
 use crate::decide::refusal::{Reason, Refusal};
 use crate::decide::token::Digest;
 use crate::decide::verified::Genuine;
@@ -62,6 +62,11 @@ impl Exchange {
             status: 0,
             upstream: None,
         }
+    }
+
+    /// When it began, in seconds since 1970.
+    pub(crate) fn began(&self) -> u64 {
+        unix(self.time)
     }
 
     /// The route that holds for it.

@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 
 use super::body::{Progress, RequestBody, ResponseBody, UpstreamBody};
 use super::exchange::Exchange;
-use super::send::{self, Way};
+use super::send::Way;
 use super::upgrade::{Near, Switched, Wish};
 use super::upload::Upload;
 use super::upstream::{Incoming, Lease, Outgoing};
@@ -49,6 +49,12 @@ pub(super) struct Onward<'a> {
     pub(super) body: Upload,
 }
 
+/// A request as the upstream's version of HTTP has it.
+enum Sendable {
+    Http1(Outgoing),
+    Http2(Request<RequestBody>),
+}
+
 /// Sends the request and returns the answer's head with its body still to come.
 ///
 /// # Errors
@@ -69,16 +75,17 @@ pub(super) async fn forward(
     let wish = Wish::of(&head, &body)?;
     let http2 = matches!(snapshot.upstream.url, UpstreamUrl::H2c(_));
     let settings = &snapshot.settings;
+    let id = exchange.id;
     let said = Said {
         reserved: &snapshot.reserved,
         authorization: settings.forward.authorization,
         public: settings.listener.public_url.as_deref().and_then(|url| url.strip_prefix("https://")),
         peer: &connection.forwarded_for,
-        request_id: request_id(exchange),
+        request_id: &id,
         certificate: connection.client_headers(settings.forward.client_cert),
         http2,
     };
-    onward::rewrite(&mut head, &path, &permit, &said)?;
+    let words = onward::rewrite(&mut head, &path, &permit, &said)?;
     let wish = wish.filter(|wish| !http2 || wish.is_extended_connect());
     match &wish {
         // With the `:protocol` that came (RFC 8441 §4).
@@ -90,19 +97,30 @@ pub(super) async fn forward(
     if let Some(trace) = &mut exchange.trace {
         trace.onward(&head.method, &mut head.headers, &snapshot.upstream.url);
     }
-    let request = Request::from_parts(head, body);
+    let request = match words {
+        Some(words) => Sendable::Http1(Outgoing::new(head, Some(&words), body)),
+        None => Sendable::Http2(Request::from_parts(head, body)),
+    };
     let way = Way {
         pool: &connection.worker.pool,
+        deadlines: &connection.worker.deadlines,
         upstream: &snapshot.upstream,
         limits: &snapshot.settings.upstream,
         progress: progress.as_deref(),
     };
     let sent = Instant::now();
     let answering = async {
-        match &wish {
-            None => answer(send::exchange_heads(&way, request).await?, progress.clone(), until),
-            Some(_) if http2 => connect(&way, request, until).await,
-            Some(wish) => upgrade(&way, request, wish, until).await,
+        match (request, &wish) {
+            (Sendable::Http1(outgoing), None) => {
+                let (response, whole) = way.exchange_on_whole(outgoing).await?;
+                answer((response.map(Incoming::Http1), Lease::Whole(whole)), progress.clone(), until)
+            }
+            (Sendable::Http2(request), None) => {
+                let (response, stream) = way.exchange_on_stream(request).await?;
+                answer((response.map(Incoming::Http2), Lease::Stream(stream)), progress.clone(), until)
+            }
+            (Sendable::Http1(outgoing), Some(wish)) => upgrade(&way, outgoing, wish, until).await,
+            (Sendable::Http2(request), Some(_)) => connect(&way, request, until).await,
         }
     };
     let mut response = match until {
@@ -134,11 +152,11 @@ pub(super) fn request_id(exchange: &Exchange) -> HeaderValue {
 /// Sends a request that asks for another protocol, on a connection of its own: it may be the last one there.
 async fn upgrade(
     way: &Way<'_>,
-    request: Request<RequestBody>,
+    outgoing: Outgoing,
     wish: &Wish,
     until: Option<Instant>,
 ) -> Result<Response<Answer>, Refusal> {
-    let (response, whole) = way.exchange_on_new(Outgoing::new(request)).await?;
+    let (response, whole) = way.exchange_on_new(outgoing).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return declined(
             wish.is_extended_connect(),

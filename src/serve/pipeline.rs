@@ -16,7 +16,7 @@ use super::prove::prove;
 use super::upgrade::{Near, Slot};
 use super::upload::Upload;
 use super::websocket;
-use super::worker::{Connection, unix_now};
+use super::worker::Connection;
 use crate::decide::headers;
 use crate::decide::path::RequestPath;
 use crate::decide::policy::Permit;
@@ -34,7 +34,7 @@ pub(crate) async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (mut head, body) = request.into_parts();
-    let body = Upload::new(body, connection.multiplexed);
+    let body = Upload::new(body, connection.clock(), connection.multiplexed);
     let uploads = !connection.multiplexed && !body.is_end_stream();
     let mut exchange = Exchange::begin(&connection, &head);
     let grpc = answer::is_grpc(&head.headers);
@@ -57,7 +57,7 @@ async fn pass(
     exchange: &mut Exchange,
 ) -> Result<Response<forward::Answer>, Refusal> {
     let mut snapshot = connection.worker.snapshot();
-    connection.admit(&snapshot.trust, unix_now())?;
+    connection.admit(&snapshot.trust, exchange.began())?;
     if head.headers.len() > MAX_FIELDS || size(&head) > snapshot.settings.limits.request_head {
         return Err(Reason::HeadTooLarge.into());
     }
@@ -77,7 +77,7 @@ async fn pass(
 /// Bytes of a head as HTTP/1.1 writes it.
 fn size(head: &Parts) -> usize {
     let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
-    let line = head.method.as_str().len() + target + " HTTP/1.1\r\n ".len();
+    let line = head.method.as_str().len() + target + "  HTTP/1.1\r\n\r\n".len();
     head.headers
         .iter()
         .fold(line, |sum, (name, value)| sum + name.as_str().len() + value.len() + ": \r\n".len())

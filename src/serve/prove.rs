@@ -34,24 +34,24 @@ pub(super) async fn prove(
     exchange: &mut Exchange,
 ) -> Result<BoundToken, Refusal> {
     let token = Token::extract(headers)?;
-    let digest = token.digest();
+    let digest = connection.token.digest(token);
     exchange.carries(digest);
     let worker = &connection.worker;
-    let genuine = match worker.remembered.get(&digest, &snapshot.issuers) {
+    let (genuine, now) = match worker.remembered.get(&digest, &snapshot.issuers) {
         Some(genuine) => {
             worker.metrics.token_cache(CacheOutcome::Hit);
             exchange.genuine(&genuine, true);
-            genuine
+            (genuine, exchange.began())
         }
         None => {
             let proven = learn(connection, snapshot, token, digest, exchange).await?;
             exchange.genuine(&proven.genuine, proven.cached);
-            proven.genuine
+            (proven.genuine, unix_now())
         }
     };
     // The list was read with the token; a reload in between made a new generation, so it was verified anew.
     let issuer = snapshot.issuers.get(genuine.issuer()).ok_or(Reason::IssuerUnknown)?;
-    let verified = VerifiedToken::check(genuine, issuer, unix_now())?;
+    let verified = VerifiedToken::check(genuine, issuer, now)?;
     BoundToken::bind(verified, connection.client.as_ref(), snapshot.settings.require)
 }
 

@@ -11,45 +11,30 @@ use http::{Method, Request, Response};
 use hyper::ext::Protocol;
 
 use super::body::{Progress, RequestBody, Sending};
-use super::upstream::{self, Content, Incoming, Lease, Outgoing, Pool, SendError, Stream, Whole};
-use crate::config::settings::{self, UpstreamUrl};
+use super::deadlines::Deadlines;
+use super::upstream::{self, Content, Outgoing, Pool, SendError, Stream, Whole};
+use crate::config::settings;
 use crate::decide::refusal::{Reason, Refusal};
 use crate::state::upstream::Upstream;
 
 /// Where a request goes, and how long that may take.
 pub(super) struct Way<'a> {
     pub(super) pool: &'a Rc<Pool>,
+    pub(super) deadlines: &'a Deadlines,
     pub(super) upstream: &'a Arc<Upstream>,
     pub(super) limits: &'a settings::Upstream,
     /// How far the request's body has gone out, if it has one.
     pub(super) progress: Option<&'a Progress>,
 }
 
-/// Sends on a kept connection, and once more on another one if the upstream closed it or did not take the request up, and
-/// nothing can have been done twice (RFC 9110 §9.2.2, RFC 9113 §8.7).
-pub(super) async fn exchange_heads(
-    way: &Way<'_>,
-    request: Request<RequestBody>,
-) -> Result<(Response<Incoming>, Lease), Refusal> {
-    match way.upstream.url {
-        UpstreamUrl::H2c(_) => {
-            let (response, stream) = way.exchange_on_stream(request).await?;
-            Ok((response.map(Incoming::Http2), Lease::Stream(stream)))
-        }
-        UpstreamUrl::Http(_) | UpstreamUrl::Https { .. } | UpstreamUrl::Unix(_) => {
-            let (response, whole) = way.exchange_on_whole(request).await?;
-            Ok((response.map(Incoming::Http1), Lease::Whole(whole)))
-        }
-    }
-}
-
 /// Over HTTP/1.1.
 impl Way<'_> {
-    async fn exchange_on_whole(
+    /// On a kept connection, and once more on another one if the upstream closed it and nothing can have been done twice
+    /// (RFC 9110 §9.2.2).
+    pub(super) async fn exchange_on_whole(
         &self,
-        request: Request<RequestBody>,
+        mut outgoing: Outgoing,
     ) -> Result<(Response<Content>, Whole), Refusal> {
-        let mut outgoing = Outgoing::new(request);
         // Before a connection is looked at, not after: what comes on it in between would be taken for the answer.
         upstream::turn().await;
         if let Some(mut kept) = self.pool.reuse(self.upstream) {
@@ -116,6 +101,8 @@ fn is_safe(method: &Method) -> bool {
 
 /// Over HTTP/2.
 impl Way<'_> {
+    /// On a kept connection, and once more on another one if the upstream did not take the request up, or broke the connection and
+    /// nothing can have been done twice (RFC 9110 §9.2.2, RFC 9113 §8.7).
     pub(super) async fn exchange_on_stream(
         &self,
         request: Request<RequestBody>,
@@ -237,7 +224,7 @@ impl Way<'_> {
         let mut future = std::pin::pin!(future);
         let mut deadline = Instant::now() + timeout;
         loop {
-            if let Ok(output) = tokio::time::timeout_at(deadline.into(), future.as_mut()).await {
+            if let Some(output) = self.deadlines.before(deadline, future.as_mut()).await {
                 return Some(output);
             }
             match self.progress.map(|p| p.sending.get())? {

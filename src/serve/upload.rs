@@ -1,7 +1,8 @@
 //! A client's request body, which is read on for a while even where nobody wants it any more.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +10,8 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::timeout;
+
+use super::clock::Clock;
 
 /// How long a client may go on sending what nobody reads.
 const LINGER: Duration = Duration::from_secs(30);
@@ -22,11 +25,17 @@ pub(super) struct Upload {
     /// There until it is dropped.
     incoming: Option<Incoming>,
     multiplexed: bool,
+    /// There until its end has been seen, over HTTP/1: what is left of a body must never be read as the next request.
+    unread: Option<Rc<Clock>>,
 }
 
 impl Upload {
-    pub(super) fn new(incoming: Incoming, multiplexed: bool) -> Upload {
-        Upload { incoming: Some(incoming), multiplexed }
+    pub(super) fn new(incoming: Incoming, clock: &Rc<Clock>, multiplexed: bool) -> Upload {
+        let unread = (!multiplexed && !incoming.is_end_stream()).then(|| clock.clone());
+        if let Some(clock) = &unread {
+            clock.upload_began();
+        }
+        Upload { incoming: Some(incoming), multiplexed, unread }
     }
 }
 
@@ -38,10 +47,14 @@ impl Body for Upload {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.get_mut().incoming {
-            Some(incoming) => Pin::new(incoming).poll_frame(cx),
-            None => Poll::Ready(None),
+        let this = self.get_mut();
+        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
+        let ended = frame.is_none() || incoming.is_end_stream();
+        if let Some(clock) = this.unread.take_if(|_| ended) {
+            clock.upload_ended();
         }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -56,7 +69,9 @@ impl Body for Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         let unread = self.incoming.take().filter(|incoming| self.multiplexed && !incoming.is_end_stream());
-        if let (Some(incoming), Ok(_)) = (unread, tokio::runtime::Handle::try_current()) {
+        if let Some(incoming) = unread
+            && tokio::runtime::Handle::try_current().is_ok()
+        {
             tokio::task::spawn_local(timeout(LINGER, discard(incoming)));
         }
     }

@@ -4,14 +4,16 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderName, HeaderValue};
 use rustls_pki_types::UnixTime;
 
 use super::clock::Clock;
+use super::deadlines::Deadlines;
 use super::ids::{Ids, RequestId};
 use super::remembered::Remembered;
+use super::repeated::Repeated;
 use super::upstream::Pool;
 use crate::decide::client::ClientCert;
 use crate::decide::client_headers::{ClientCertForm, ClientCertHeaders};
@@ -36,6 +38,8 @@ pub struct Worker {
     pub(crate) ids: Ids,
     pub(crate) remembered: Remembered,
     pub(crate) pool: Rc<Pool>,
+    /// For what the upstream is to answer.
+    pub(crate) deadlines: Deadlines,
 }
 
 impl Worker {
@@ -56,6 +60,7 @@ impl Worker {
             ids: Ids::new(),
             remembered: Remembered::new(),
             pool: Rc::new(Pool::new()),
+            deadlines: Deadlines::default(),
         })
     }
 
@@ -85,9 +90,11 @@ impl Worker {
         let _ = order.forgotten.send(self.remembered.forget(&order.revocation));
     }
 
-    /// Shows that the thread is alive and closes connections to the upstream that have idled too long; called about once a second.
+    /// Shows that the thread is alive, ends what has waited too long for the upstream and closes connections to it that have idled too
+    /// long; called four times a second.
     pub fn sweep(&self) {
         self.metrics.beat();
+        self.deadlines.sweep(Instant::now());
         self.pool.sweep();
     }
 }
@@ -99,6 +106,7 @@ pub struct Connection {
     /// The peer's address for `X-Forwarded-For` and `Forwarded`, written once a connection.
     pub(crate) forwarded_for: HeaderValue,
     pub(crate) client: Option<ClientCert>,
+    pub(super) token: Repeated,
     client_headers: ClientCertHeaders,
     admitted: Cell<Option<Admitted>>,
     pub(crate) clock: Rc<Clock>,
@@ -120,6 +128,7 @@ impl Connection {
             peer,
             forwarded_for: HeaderValue::from_str(&ip).unwrap_or(HeaderValue::from_static("unknown")),
             client,
+            token: Repeated::default(),
             client_headers: ClientCertHeaders::default(),
             admitted: Cell::new(None),
             clock,
@@ -160,8 +169,13 @@ impl Connection {
         &self.worker
     }
 
+    /// Lets go of what is kept for the next request alone, which may not come soon.
+    pub(crate) fn rest(&self) {
+        self.token.rest();
+    }
+
     /// Its clock.
-    pub(crate) fn clock(&self) -> &Clock {
+    pub(crate) fn clock(&self) -> &Rc<Clock> {
         &self.clock
     }
 
@@ -191,5 +205,10 @@ impl Connection {
 
 /// Seconds since 1970.
 pub(crate) fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+    unix(SystemTime::now())
+}
+
+/// Seconds from 1970 to then.
+pub(crate) fn unix(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }

@@ -26,6 +26,7 @@ pub fn advice(snapshot: &Snapshot, now: UnixTime) -> Vec<String> {
     advice.extend(shared_audiences(&settings.issuers));
     advice.extend(plain_http(&settings.issuers));
     advice.extend(routes(&settings.routes));
+    advice.extend(lists(snapshot));
     advice.extend(dates(snapshot, now));
     advice.extend(host::advice(settings));
     advice
@@ -117,6 +118,16 @@ fn routes(routes: &Routes) -> Vec<String> {
         }
     };
     routes.shadows().into_iter().map(sentence).collect()
+}
+
+/// An authority that has only just been added often comes without its list.
+fn lists(snapshot: &Snapshot) -> Vec<String> {
+    let sentence = |name| {
+        format!(
+            "client_certificates.crl: there is no CRL of \"{name}\", so no client certificate below this authority is admitted"
+        )
+    };
+    snapshot.trust.authorities_without_crl().into_iter().map(sentence).collect()
 }
 
 /// None of what has run out stops the proxy, all of it breaks connections soon. A CRL lives for days by its nature, so that

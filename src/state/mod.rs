@@ -10,6 +10,7 @@ mod fixture;
 #[cfg(test)]
 mod folder;
 pub mod introspect;
+mod key_schedule;
 mod keys;
 pub mod load;
 pub mod named;

@@ -11,6 +11,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::files::{CERTIFICATES, Files};
+use super::key_schedule::with_prepared_keys;
 use super::snapshot::{Expiring, Expiry};
 use super::trust::Trust;
 use crate::config::settings::Located;
@@ -19,7 +20,7 @@ use crate::decide::client::{parse, seconds};
 /// The one provider of cryptography: aws-lc-rs, with X25519MLKEM768 as the preferred key exchange.
 pub fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> =
-        LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
+        LazyLock::new(|| Arc::new(with_prepared_keys(aws_lc_rs::default_provider())));
     Arc::clone(&PROVIDER)
 }
 
@@ -48,6 +49,8 @@ pub(super) fn server_config(
         Some(tickets) => tickets,
         None => aws_lc_rs::Ticketer::new()?,
     };
+    // With each connection comes one for the next; a second one would be another 600 bytes, and as much again to encrypt.
+    config.send_tls13_tickets = 1;
     // Without the extended master secret a session of TLS 1.2 that is resumed is not bound to the handshake in which the
     // client proved its key (RFC 7627 §1, §5.4).
     config.require_ems = true;

@@ -31,6 +31,7 @@ mod key_rotation;
 mod limits;
 mod metrics;
 mod oidc_provider;
+mod parking;
 mod paths;
 mod privileges;
 mod reference;

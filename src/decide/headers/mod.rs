@@ -54,13 +54,7 @@ impl Reserved {
     /// Removes from a client's trailers what [`Reserved::strip_request`] removes from its head, and what may stand in no trailer because
     /// it frames, routes or authenticates (RFC 9110 §6.5.1): an upstream could merge them into the head.
     pub fn strip_trailers(&self, trailers: &mut HeaderMap) {
-        strip(trailers, |name| {
-            matches!(
-                *name,
-                header::AUTHORIZATION | header::COOKIE | header::HOST | header::TRAILER | header::EXPECT
-            ) || name.as_str().starts_with("content-")
-                || self.covers(name)
-        });
+        strip(trailers, |name| is_of_heads(name) || self.covers(name));
     }
 
     fn covers(&self, name: &HeaderName) -> bool {
@@ -78,6 +72,30 @@ const MISSPELT: &str = "content-length";
 /// the caller sets it again where it is passed on.
 pub fn strip_response(headers: &mut HeaderMap) {
     strip(headers, is_hop_by_hop);
+}
+
+/// The same for the trailers of an answer, which lose what may stand in no trailer besides.
+pub fn strip_response_trailers(trailers: &mut HeaderMap) {
+    let is_ours = |name: &HeaderName| name == "x-request-id";
+    strip(trailers, |name| is_hop_by_hop(name) || is_of_heads(name) || is_ours(name));
+}
+
+/// Whether it frames, routes, authenticates or describes the content, so that it stands in heads alone (RFC 9110 §6.5.1).
+fn is_of_heads(name: &HeaderName) -> bool {
+    const FIELDS: [HeaderName; 11] = [
+        header::AUTHORIZATION,
+        header::COOKIE,
+        header::HOST,
+        header::TRAILER,
+        header::EXPECT,
+        header::SET_COOKIE,
+        header::LOCATION,
+        header::VARY,
+        header::CACHE_CONTROL,
+        header::WWW_AUTHENTICATE,
+        header::RETRY_AFTER,
+    ];
+    FIELDS.contains(name) || name.as_str().starts_with("content-")
 }
 
 /// Removes these fields and those that `Connection` names, with all their lines.

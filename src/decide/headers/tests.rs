@@ -166,6 +166,24 @@ fn trailers_bring_back_nothing() {
 }
 
 #[test]
+fn trailers_of_an_answer_say_nothing_that_only_a_head_may_say() {
+    let mut trailers = map(&[
+        ("content-length", "3"),
+        ("content-type", "text/html"),
+        ("set-cookie", "a=b"),
+        ("x-request-id", "theirs"),
+        ("connection", "x-hop"),
+        ("x-hop", "1"),
+        ("grpc-status", "0"),
+        ("grpc-message", "ok"),
+        ("digest", "sha-256=x"),
+    ]);
+    strip_response_trailers(&mut trailers);
+    let expected = [("grpc-status", "0"), ("grpc-message", "ok"), ("digest", "sha-256=x")];
+    assert_eq!(trailers, map(&expected));
+}
+
+#[test]
 fn an_answer_loses_only_hop_by_hop_fields() {
     let mut answer = map(&[
         ("connection", "x-hop"),

@@ -18,6 +18,16 @@ pub(in crate::serve) enum Io {
 }
 
 impl Io {
+    /// Whether nothing has come, its end included; `None` where that is found out by reading alone. What has come is lost.
+    pub(in crate::serve) fn is_silent(&self) -> Option<bool> {
+        let read = match self {
+            Io::Tcp(tcp) => tcp.try_read(&mut [0]),
+            Io::Unix(unix) => unix.try_read(&mut [0]),
+            Io::Tls(_) => return None,
+        };
+        Some(read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock))
+    }
+
     /// See [`keep_alive`]; a Unix socket needs none, its peer cannot vanish.
     pub(in crate::serve) fn keep_alive(&self) {
         match self {

@@ -39,6 +39,8 @@ pub(crate) struct Pool {
     upstream: RefCell<Option<Arc<Upstream>>>,
     /// How often that has changed.
     generation: Cell<u64>,
+    /// When the worker last looked, which is as exact as idleness needs to be.
+    swept: Cell<Instant>,
 }
 
 struct Idle {
@@ -105,6 +107,7 @@ impl Pool {
             shared: Connections::new(),
             upstream: RefCell::new(None),
             generation: Cell::new(0),
+            swept: Cell::new(Instant::now()),
         }
     }
 
@@ -161,7 +164,7 @@ impl Pool {
     fn keep(&self, connection: Connection, generation: u64) {
         let mut idle = self.idle.borrow_mut();
         if generation == self.generation.get() && idle.len() < MAX_IDLE {
-            idle.push(Idle { connection, since: Instant::now() });
+            idle.push(Idle { connection, since: self.swept.get() });
         }
     }
 
@@ -173,6 +176,7 @@ impl Pool {
     /// Closes what has idled too long.
     pub(super) fn sweep(&self) {
         let now = Instant::now();
+        self.swept.set(now);
         self.idle
             .borrow_mut()
             .retain(|i| now.saturating_duration_since(i.since) < MAX_IDLE_TIME && i.connection.is_ready());

@@ -7,7 +7,7 @@ use rcgen::SanType;
 
 use super::*;
 use crate::state::folder::{CONFIG, Folder};
-use crate::state::pki::{DAY, from_now, pem, validity};
+use crate::state::pki::{Authority, DAY, from_now, pem, validity};
 
 /// Two issuers for one audience, as the folder has them; the certificates of the folder end in thirty days.
 const SHARED: &str = "issuers[0], issuers[1]: they share the audience \"https://api.example.com\"";
@@ -176,4 +176,14 @@ fn a_server_certificate_for_another_host_is_told() {
         let advice = only(advice_for(&folder, &with(url)));
         assert!(advice.starts_with("listener.public_url: "), "{advice}");
     }
+}
+
+#[test]
+fn an_authority_without_its_crl_is_told() {
+    let folder = lasting();
+    folder.write("ca.crl", pem("X509 CRL", &Authority::root("others").crl(&[], 30)));
+    let advice = only(advice_for(&folder, &sole_audience()));
+    assert!(advice.starts_with("client_certificates.crl: there is no CRL of \"CN="), "{advice}");
+    let leaf = sole_audience().replacen("crl = [", "crl_depth = \"leaf\"\ncrl = [", 1);
+    assert_eq!(advice_for(&folder, &leaf), [""; 0], "the authority may issue no leaf itself");
 }

@@ -16,6 +16,7 @@ use x509_parser::extensions::{AuthorityKeyIdentifier, X509Extension};
 use x509_parser::oid_registry::OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
+use x509_parser::x509::X509Name;
 
 use super::first_second_after;
 use crate::decide::client::{parse, seconds};
@@ -105,6 +106,16 @@ impl Ca {
     /// The anchors' names.
     pub(super) fn subjects(&self) -> Vec<DistinguishedName> {
         self.anchors.iter().map(|anchor| DistinguishedName::in_sequence(&anchor.subject)).collect()
+    }
+
+    /// Names of the anchors below which nobody is admitted, because there are lists and none is theirs.
+    pub(super) fn without_list(&self) -> Vec<String> {
+        if self.crls.is_empty() || self.depth == RevocationCheckDepth::EndEntity {
+            return Vec::new();
+        }
+        let subjects = self.subjects().into_iter();
+        let bare = subjects.filter(|name| self.crls.iter().all(|crl| crl.issuer != name.as_ref()));
+        bare.filter_map(|name| Some(X509Name::from_der(name.as_ref()).ok()?.1.to_string())).collect()
     }
 
     /// Judges a chain, or remembers how it was judged. What it returns is `Admitted::until`.

@@ -127,6 +127,14 @@ impl Trust {
         &self.expiries
     }
 
+    /// Names of authorities in `ca` below which no certificate is admitted, because `crl` has no list of theirs.
+    pub fn authorities_without_crl(&self) -> Vec<String> {
+        match &self.rule {
+            Rule::Ca(ca) => ca.without_list(),
+            Rule::Any => Vec::new(),
+        }
+    }
+
     /// Files with a CRL that is past its nextUpdate.
     pub fn expired_crls(&self, now: UnixTime) -> impl Iterator<Item = &PathBuf> {
         let expired = move |expiry: &&Expiry| expiry.what == Expiring::Crl && expiry.at <= now.as_secs();

@@ -28,9 +28,15 @@ pub(super) struct Reader {
     /// Bytes in which no head ends.
     searched: usize,
     interim: bool,
+    /// An empty map for the fields, with the room that it has.
+    fields: HeaderMap,
 }
 
 impl Reader {
+    pub(super) fn new(fields: HeaderMap) -> Reader {
+        Reader { fields, ..Reader::default() }
+    }
+
     /// Takes the head of the answer to a request of this method out of `buffer`, once it is whole. Interim answers before it
     /// (RFC 9110 §15.2) are read and left out.
     ///
@@ -45,7 +51,7 @@ impl Reader {
                 return if too_large { Err(Malformed("the answer's head is too large")) } else { Ok(None) };
             };
             self.searched = 0;
-            let parts = parse(buffer.split_to(end).freeze())?;
+            let parts = parse(buffer.split_to(end).freeze(), std::mem::take(&mut self.fields))?;
             if parts.status.is_informational() && parts.status != StatusCode::SWITCHING_PROTOCOLS {
                 self.interim = true;
                 continue;
@@ -102,7 +108,7 @@ fn end_of_head(buffer: &[u8], searched: usize) -> Option<usize> {
     }
 }
 
-fn parse(head: Bytes) -> Result<response::Parts, Malformed> {
+fn parse(head: Bytes, empty: HeaderMap) -> Result<response::Parts, Malformed> {
     const UNREADABLE: Malformed = Malformed("the answer's head cannot be read");
     let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut read = httparse::Response::new(&mut []);
@@ -121,6 +127,7 @@ fn parse(head: Bytes) -> Result<response::Parts, Malformed> {
     {
         parts.extensions.insert(reason);
     }
+    parts.headers = empty;
     parts.headers.reserve(read.headers.len() + 1);
     for field in read.headers.iter() {
         let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value));

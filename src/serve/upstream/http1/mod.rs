@@ -100,7 +100,7 @@ impl Connection {
         // Whatever ends this early leaves the connection in the middle of something.
         self.persists = false;
         self.wire.begin();
-        let mut reader = Reader::default();
+        let mut reader = Reader::new(std::mem::take(&mut outgoing.fields));
         let mut sent = None;
         let answer = poll_fn(|cx| self.poll_answer(cx, &mut outgoing, &mut sent, &mut reader)).await;
         let Head { parts, decoder, persists } = match answer {

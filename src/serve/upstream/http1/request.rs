@@ -2,7 +2,9 @@
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
+
+use crate::decide::onward::Words;
 
 /// How a request's content is delimited. A request has exactly one framing, and it is written here and nowhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,17 +17,28 @@ pub(super) enum Framing {
     Chunked,
 }
 
-/// Writes the request line and the fields; the target is in origin form.
-pub(super) fn write(head: &Parts, framing: Framing, out: &mut Vec<u8>) {
+/// Bytes for which room is made besides the client's: the request line, the framing, and what Boundgate says in most cases.
+const ROOM: usize = 512;
+
+/// Writes the request line and the fields, `words` among them; the target is in origin form.
+pub(super) fn write(head: &Parts, words: Option<&Words<'_>>, framing: Framing, out: &mut Vec<u8>) {
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    out.reserve(64 + target.len() + length(&head.headers));
+    out.reserve(ROOM + target.len() + length(&head.headers));
     out.extend_from_slice(head.method.as_str().as_bytes());
     out.push(b' ');
     out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    let framed = |name| name == TRANSFER_ENCODING || name == CONTENT_LENGTH;
-    for (name, value) in head.headers.iter().filter(|(name, _)| !framed(*name)) {
+    let framed = |name: &HeaderName| *name == TRANSFER_ENCODING || *name == CONTENT_LENGTH;
+    for (name, value) in head.headers.iter().filter(|(name, _)| !framed(name)) {
         field(name.as_str(), value.as_bytes(), out);
+    }
+    if let Some(words) = words {
+        words.each(|name, value| {
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.extend_from_slice(b": ");
+            value.iter().for_each(|piece| out.extend_from_slice(piece));
+            out.extend_from_slice(b"\r\n");
+        });
     }
     match framing {
         Framing::Chunked => field(TRANSFER_ENCODING.as_str(), b"chunked", out),
@@ -78,7 +91,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let mut out = Vec::new();
-        write(&request.body(()).unwrap().into_parts().0, framing, &mut out);
+        write(&request.body(()).unwrap().into_parts().0, None, framing, &mut out);
         String::from_utf8(out).unwrap()
     }
 

@@ -30,6 +30,11 @@ fn request(method: Method) -> Request<RequestBody> {
     request
 }
 
+fn outgoing(method: Method) -> Outgoing {
+    let (head, body) = request(method).into_parts();
+    Outgoing::new(head, None, body)
+}
+
 /// A server that reads one head, writes these bytes and closes.
 fn serve(bytes: Vec<u8>) -> UnixStream {
     let (client, mut server) = UnixStream::pair().unwrap();
@@ -61,7 +66,7 @@ async fn collect<B: Body<Data = Bytes> + Unpin>(response: Response<B>) -> Option
 
 async fn ours(method: Method, bytes: &[u8]) -> Option<Answer> {
     let mut connection = Connection::new(Io::Unix(serve(bytes.to_vec())));
-    let response = connection.send(Outgoing::new(request(method))).await.ok()?;
+    let response = connection.send(outgoing(method)).await.ok()?;
     collect(response).await
 }
 
@@ -191,7 +196,7 @@ fn a_connection_takes_the_next_request_once_its_answer_was_read() {
                 assert!(server.read(&mut head).await.unwrap() > 0);
                 server.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
             };
-            let (response, ()) = tokio::join!(connection.send(Outgoing::new(request(Method::GET))), answers);
+            let (response, ()) = tokio::join!(connection.send(outgoing(Method::GET)), answers);
             let answer = collect(response.unwrap_or_else(|_| panic!("no answer"))).await.unwrap();
             assert_eq!(answer.data, b"ok");
             connection = match connection.rest() {
@@ -215,16 +220,16 @@ fn a_closed_connection_is_told_from_one_that_breaks() {
         let (client, server) = UnixStream::pair().unwrap();
         drop(server);
         let mut connection = Connection::new(Io::Unix(client));
-        let (error, outgoing) = connection.send(Outgoing::new(request(Method::GET))).await.err().unwrap();
+        let (error, unsent) = connection.send(outgoing(Method::GET)).await.err().unwrap();
         assert!(matches!(error, SendError::Unsent), "{error:?}");
         let mut connection = Connection::new(Io::Unix(serve(Vec::new())));
-        let (error, outgoing) = connection.send(outgoing).await.err().unwrap();
+        let (error, unsent) = connection.send(unsent).await.err().unwrap();
         assert!(matches!(error, SendError::Unanswered(_)), "{error:?}");
         for begun in ["H", "HTTP/1.1 100 Continue\r\n\r\n"] {
             let mut connection = Connection::new(Io::Unix(serve(begun.into())));
-            let error = connection.send(Outgoing::new(request(Method::GET))).await.err().unwrap().0;
+            let error = connection.send(outgoing(Method::GET)).await.err().unwrap().0;
             assert!(matches!(error, SendError::Answer(_)), "{error:?}");
         }
-        assert!(!outgoing.has_content());
+        assert!(!unsent.has_content());
     });
 }

@@ -6,26 +6,29 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
-use http::{Method, Request};
+use http::{HeaderMap, Method};
 use http_body::{Body as _, Frame};
 
 use super::request::{self, Framing};
-use super::wire::{Waiting, Wire};
+use super::wire::{Buffer, Waiting, Wire};
+use crate::decide::onward::Words;
 use crate::serve::body::RequestBody;
 
 /// Bytes that wait for the upstream before the client's body is asked for more.
 const HIGH_WATER: usize = 64 << 10;
 
+/// Fields for which a map has room that is kept for the answer: an unusual request's is not.
+const FEW_FIELDS: usize = 24;
+
 /// A request on its way out. It can begin anew on another connection as long as no byte of it went out.
 pub(in crate::serve) struct Outgoing {
-    head: Bytes,
     method: Method,
     framing: Framing,
     body: RequestBody,
     waiting: Waiting,
-    /// The head waits or is out, and so does what was taken from the body.
-    begun: bool,
     ended: bool,
+    /// The map that its fields were in, for those of the answer.
+    pub(super) fields: HeaderMap,
 }
 
 /// How the sending of a request ended.
@@ -40,14 +43,19 @@ pub(super) enum Sent {
 }
 
 impl Outgoing {
-    pub(in crate::serve) fn new(request: Request<RequestBody>) -> Outgoing {
-        let (head, body) = request.into_parts();
+    /// This head with `words` in it, and this body.
+    pub(in crate::serve) fn new(head: Parts, words: Option<&Words<'_>>, body: RequestBody) -> Outgoing {
         let framing = framing(&head, &body);
-        let mut bytes = Vec::new();
-        request::write(&head, framing, &mut bytes);
+        let mut bytes = Buffer::new();
+        request::write(&head, words, framing, &mut bytes.0);
         let ended = framing == Framing::None;
-        let waiting = Waiting::default();
-        Outgoing { head: bytes.into(), method: head.method, framing, body, waiting, begun: false, ended }
+        let mut fields = head.headers;
+        if fields.capacity() <= FEW_FIELDS {
+            fields.clear();
+        } else {
+            fields = HeaderMap::new();
+        }
+        Outgoing { method: head.method, framing, body, waiting: Waiting::new(bytes), ended, fields }
     }
 
     pub(in crate::serve) fn method(&self) -> &Method {
@@ -61,16 +69,11 @@ impl Outgoing {
     /// The same request again, which must have no content.
     pub(in crate::serve) fn rewind(&mut self) {
         debug_assert!(!self.has_content());
-        self.waiting = Waiting::default();
-        self.begun = false;
+        self.waiting.rewind();
     }
 
     /// Writes what is there, until all is out.
     pub(super) fn poll(&mut self, wire: &Wire, cx: &mut Context<'_>) -> Poll<Sent> {
-        if !self.begun {
-            self.begun = true;
-            self.waiting.push(self.head.clone());
-        }
         loop {
             let content = self.gather(cx);
             ready!(wire.poll_write(cx, &mut self.waiting));

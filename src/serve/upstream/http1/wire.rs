@@ -1,6 +1,7 @@
 //! The bytes of one connection to the upstream.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
@@ -55,10 +56,14 @@ impl Wire {
         self.deaf.get()
     }
 
-    /// Whether nothing has come that nobody asked for, the end of the connection included.
+    /// Whether nothing has come that nobody asked for, the end of the connection included; if something has, it takes no request any
+    /// more.
     pub(super) fn is_quiet(&self) -> bool {
-        let idle = !self.deaf.get() && self.arrived.borrow().is_empty();
-        idle && self.poll_fill(&mut Context::from_waker(Waker::noop())).is_pending()
+        if self.deaf.get() || !self.arrived.borrow().is_empty() {
+            return false;
+        }
+        let silent = self.io.borrow().is_silent();
+        silent.unwrap_or_else(|| self.poll_fill(&mut Context::from_waker(Waker::noop())).is_pending())
     }
 
     /// Keeps no large buffer for a connection that waits.
@@ -84,10 +89,17 @@ impl Wire {
     /// Writes what waits. What cannot be written any more is dropped.
     pub(super) fn poll_write(&self, cx: &mut Context<'_>, waiting: &mut Waiting) -> Poll<()> {
         let mut io = self.io.borrow_mut();
+        let mut io = Pin::new(&mut *io);
         while !waiting.is_empty() && !self.deaf.get() {
-            let slices = waiting.slices();
-            let slices = slices.get(..waiting.parts.len().min(SLICES)).unwrap_or(&slices);
-            match ready!(Pin::new(&mut *io).poll_write_vectored(cx, slices)) {
+            let outcome = match waiting.only() {
+                Some(bytes) => io.as_mut().poll_write(cx, bytes),
+                None => {
+                    let slices = waiting.slices();
+                    let slices = slices.get(..waiting.parts.len() + 1).unwrap_or(&slices);
+                    io.as_mut().poll_write_vectored(cx, slices)
+                }
+            };
+            match ready!(outcome) {
                 Ok(written) if written > 0 => {
                     self.written.set(true);
                     waiting.advance(written);
@@ -98,7 +110,7 @@ impl Wire {
         if self.deaf.get() {
             return Poll::Ready(());
         }
-        if ready!(Pin::new(&mut *io).poll_flush(cx)).is_err() {
+        if ready!(io.poll_flush(cx)).is_err() {
             self.deaf.set(true);
         }
         Poll::Ready(())
@@ -110,14 +122,20 @@ impl Wire {
     }
 }
 
-/// Bytes that wait to be written.
-#[derive(Default)]
+/// A request's bytes that wait to be written: its head, then what was taken from its content.
 pub(super) struct Waiting {
-    parts: std::collections::VecDeque<Bytes>,
+    head: Buffer,
+    /// Bytes of the head that are out.
+    out: usize,
+    parts: VecDeque<Bytes>,
     length: usize,
 }
 
 impl Waiting {
+    pub(super) fn new(head: Buffer) -> Waiting {
+        Waiting { length: head.0.len(), head, out: 0, parts: VecDeque::new() }
+    }
+
     pub(super) fn push(&mut self, part: Bytes) {
         if !part.is_empty() {
             self.length += part.len();
@@ -125,8 +143,15 @@ impl Waiting {
         }
     }
 
+    /// The head again, and nothing else.
+    pub(super) fn rewind(&mut self) {
+        self.parts.clear();
+        self.out = 0;
+        self.length = self.head.0.len();
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+        self.length == 0
     }
 
     /// Bytes.
@@ -134,13 +159,29 @@ impl Waiting {
         self.length
     }
 
+    fn head(&self) -> &[u8] {
+        self.head.0.get(self.out..).unwrap_or_default()
+    }
+
+    /// All that waits, where it is in one piece.
+    fn only(&self) -> Option<&[u8]> {
+        match (self.head(), self.parts.len()) {
+            (head, 0) => Some(head),
+            ([], 1) => self.parts.front().map(|part| &part[..]),
+            _ => None,
+        }
+    }
+
     fn slices(&self) -> [IoSlice<'_>; SLICES] {
-        let mut parts = self.parts.iter();
-        std::array::from_fn(|_| IoSlice::new(parts.next().map_or(&[], |part| part)))
+        let mut pieces = std::iter::once(self.head()).chain(self.parts.iter().map(|part| &part[..]));
+        std::array::from_fn(|_| IoSlice::new(pieces.next().unwrap_or_default()))
     }
 
     fn advance(&mut self, mut written: usize) {
         self.length = self.length.saturating_sub(written);
+        let of_head = written.min(self.head().len());
+        self.out += of_head;
+        written -= of_head;
         while let Some(part) = self.parts.front_mut() {
             if part.len() > written {
                 part.advance(written);
@@ -148,6 +189,40 @@ impl Waiting {
             }
             written -= part.len();
             self.parts.pop_front();
+        }
+    }
+}
+
+/// Buffers of heads that are kept: as many as requests begin together …
+const SPARE: usize = 64;
+/// … and of so many bytes at most.
+const SPARE_BYTES: usize = 4 << 10;
+
+thread_local! {
+    static SPARES: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The bytes of a head, in a buffer that the thread's next request takes over: one of a kilobyte or more is dear to the allocator.
+pub(super) struct Buffer(pub(super) Vec<u8>);
+
+impl Buffer {
+    pub(super) fn new() -> Buffer {
+        Buffer(SPARES.with_borrow_mut(Vec::pop).unwrap_or_default())
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.0);
+        if bytes.capacity() <= SPARE_BYTES {
+            bytes.clear();
+            // Not at the end of the thread.
+            let _ = SPARES.try_with(|spares| {
+                let mut spares = spares.borrow_mut();
+                if spares.len() < SPARE {
+                    spares.push(bytes);
+                }
+            });
         }
     }
 }

@@ -1,0 +1,144 @@
+//! HTTP/1.1 towards the client. Without a request a connection is *parked*: hyper and its buffers are not there, and only the TLS session
+//! waits for a byte.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use http::header::CONNECTION;
+use http::{HeaderValue, StatusCode};
+use hyper::server::conn::http1::{Builder, Parts};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt as _;
+
+use super::connection::{End, FAREWELL, Next, drive, note};
+use super::io::ClientIo;
+use super::worker::Hall;
+use crate::config::settings::Limits;
+use crate::decide::refusal::Reason;
+use crate::serve::clock::{Clock, Expiry};
+use crate::serve::upgrade::Slot;
+use crate::serve::{Connection, answer, pipeline};
+
+/// What hyper reads above `request_head`: a head that is not far above it is answered where the request is decided, with a reason.
+const BEYOND: usize = 16 << 10;
+
+/// Serves the connection to its end.
+pub(super) async fn serve(hall: &Rc<Hall>, connection: Rc<Connection>, mut io: ClientIo, limits: &Limits) {
+    let mut end = End::new(hall, &connection);
+    while wait(&mut io, &mut end).await {
+        connection.clock().unparked();
+        // Boxed, so that a parked connection holds nothing of it.
+        match Box::pin(talk(hall, &connection, io, limits, &mut end)).await {
+            Some(parked) => {
+                connection.rest();
+                io = parked;
+            }
+            None => return,
+        }
+    }
+    let _ = drive(&mut pin!(io.shutdown()), &mut end, |_| {}).await;
+}
+
+/// Waits for the first byte of the next request; false if the connection is to end, or has ended, before it.
+async fn wait(io: &mut ClientIo, end: &mut End<'_>) -> bool {
+    poll_fn(|cx| {
+        // First, because a request that has arrived is not idleness.
+        if let Poll::Ready(more) = io.poll_more(cx) {
+            return Poll::Ready(more);
+        }
+        match end.next(cx) {
+            Next::GoOn => Poll::Pending,
+            Next::Ask | Next::Cut => Poll::Ready(false),
+        }
+    })
+    .await
+}
+
+/// Serves requests until the connection has ended, or is idle and given back to be parked.
+async fn talk(
+    hall: &Rc<Hall>,
+    connection: &Rc<Connection>,
+    io: ClientIo,
+    limits: &Limits,
+    end: &mut End<'_>,
+) -> Option<ClientIo> {
+    let slot = Slot::default();
+    let for_service = (hall.clone(), connection.clone(), slot.clone());
+    let service = service_fn(move |request| {
+        let (hall, connection, slot) = for_service.clone();
+        async move {
+            let mut answer = pipeline::handle(connection, slot, request).await?;
+            if hall.draining() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let buffer = limits.request_head.saturating_add(BEYOND);
+    let http = Builder::new().max_buf_size(buffer).serve_connection(TokioIo::new(io), service);
+    let mut talk = Talk { http, clock: connection.clock() };
+    let outcome = drive(&mut talk, end, |talk| Pin::new(&mut talk.get_mut().http).graceful_shutdown()).await;
+    let Parts { io, read_buf, .. } = talk.http.into_parts();
+    let mut io = io.into_inner();
+    match outcome {
+        Some(Ok(())) => {
+            if let Some(tunnel) = slot.take() {
+                tunnel.run(io.into_tunnel(), read_buf).await;
+            } else if io.unpark() && read_buf.is_empty() {
+                return Some(io);
+            }
+        }
+        Some(Err(error)) => {
+            note_unreadable(connection, &error);
+            io.break_off().await;
+        }
+        None if connection.clock().expired() == Some(Expiry::Head) => {
+            let id = note(connection, Reason::ClientTimeout, "the head did not arrive in time", None);
+            let farewell = async {
+                io.write_all(&answer::head_timeout(&id)).await?;
+                io.shutdown().await
+            };
+            let _ = tokio::time::timeout(FAREWELL, farewell).await;
+        }
+        None => {}
+    }
+    None
+}
+
+/// hyper's connection, which ends as soon as it may be parked.
+struct Talk<'a, H> {
+    http: H,
+    clock: &'a Clock,
+}
+
+impl<H: Future + Unpin> Future for Talk<'_, H> {
+    type Output = H::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<H::Output> {
+        let Talk { http, clock } = self.get_mut();
+        let mut http = Pin::new(http);
+        match http.as_mut().poll(cx) {
+            // Only now: while hyper is at work, a request may have left its buffer and not begun, or an answer ended and not gone out.
+            Poll::Pending if clock.may_park() => clock.parking(|| http.poll(cx)),
+            outcome => outcome,
+        }
+    }
+}
+
+/// hyper has answered what it could not read with a bare 400 or 431; here it is counted and logged.
+fn note_unreadable(connection: &Connection, error: &hyper::Error) {
+    if error.is_parse_too_large() {
+        let said = "the head is larger than request_head or has too many fields";
+        // A target of 64 KiB is beyond what hyper reads, whatever the limit, and it has a status of its own for it.
+        let target = error.to_string().contains("URI").then_some(414);
+        note(connection, Reason::HeadTooLarge, said, target);
+    } else if error.is_parse() {
+        note(connection, Reason::RequestMalformed, "the HTTP parser could not read it", None);
+    } else {
+        tracing::debug!(peer = %connection.peer(), %error, "HTTP/1 connection ended");
+    }
+}
