@@ -111,8 +111,10 @@ impl Clock {
         (idle && self.blocked.get().is_none()).then(|| self.since.get())
     }
 
-    /// Bytes of the client arrived that belong to a head, unless a body that was answered early is still on its way.
+    /// Bytes of the client arrived that belong to a head, unless a body that was answered early is still on its way. Whatever they are, the
+    /// connection is not parked now.
     pub(crate) fn head_bytes(&self) {
+        self.parking.set(false);
         if self.phase.get() == Phase::Idle && self.unread.get() == 0 {
             self.enter(Phase::Head);
         }
@@ -195,7 +197,7 @@ impl Clock {
         self.parks.get() && self.unread.get() == 0 && self.idle_since().is_some()
     }
 
-    /// Parks the connection, if the stream has no byte, while this runs.
+    /// Parks the connection while this runs, unless the stream has a byte: then what runs is a request, whose body must not seem to end.
     pub(crate) fn parking<T>(&self, while_this: impl FnOnce() -> T) -> T {
         self.parking.set(true);
         let outcome = while_this();
@@ -308,5 +310,25 @@ impl Drop for ExchangeGuard {
                 clock.enter_at(Phase::Idle, now);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Between the look that found nothing and the one that parks, the next request may have come, and its body not yet.
+    #[test]
+    fn a_byte_ends_the_parking() {
+        let clock = Clock::new();
+        clock.established();
+        clock.unparked();
+        assert!(clock.may_park());
+        clock.parking(|| {
+            assert!(clock.is_parking());
+            clock.head_bytes();
+            assert!(!clock.is_parking());
+        });
+        assert!(!clock.may_park() && !clock.is_parking());
     }
 }
