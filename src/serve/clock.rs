@@ -170,6 +170,11 @@ impl Clock {
         self.exchanges.get()
     }
 
+    /// Whether a request's body has not been read to its end.
+    pub(crate) fn is_upload_open(&self) -> bool {
+        self.unread.get() > 0
+    }
+
     /// Marks the connection as expired if one of its waits is over; its driver is woken from then on.
     pub(crate) fn sweep(&self, now: Instant, limits: &Limits) {
         self.allowance.sweep();

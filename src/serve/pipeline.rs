@@ -5,7 +5,6 @@ use std::rc::Rc;
 
 use http::request::Parts;
 use http::{Request, Response};
-use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::answer;
@@ -22,7 +21,6 @@ use crate::decide::path::RequestPath;
 use crate::decide::policy::Permit;
 use crate::decide::refusal::{Reason, Refusal};
 use crate::decide::route::Access;
-use crate::metrics::Verdict;
 
 /// Header fields that a request may have.
 const MAX_FIELDS: usize = 100;
@@ -35,15 +33,15 @@ pub(crate) async fn handle(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (mut head, body) = request.into_parts();
     let body = Upload::new(body, connection.clock(), connection.multiplexed);
-    let uploads = !connection.multiplexed && !body.is_end_stream();
     let mut exchange = Exchange::begin(&connection, &head);
     let grpc = answer::is_grpc(&head.headers);
     let near = websocket::unfold(&mut head).map_or(Near::Connection(slot), Near::Stream);
     match pass(&connection, head, body, &mut exchange).await {
         Ok(response) => Ok(response.map(|answer| answer.with(exchange, near))),
         Err(refusal) => {
-            // Nobody reads the body of what is refused, so the connection ends with the answer, and says so (RFC 9112 §9.6).
-            let unread = uploads && Verdict::of(Some(refusal.reason)) == Verdict::Refused;
+            // Nobody reads on in the body of a request that was refused or failed, so the connection ends with the answer, and says so
+            // (RFC 9112 §9.6).
+            let unread = connection.clock().is_upload_open();
             Ok(answer::refusal(&refusal, exchange, grpc, connection.closing() || unread))
         }
     }

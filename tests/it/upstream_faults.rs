@@ -135,3 +135,29 @@ fn the_wait_for_an_answer_begins_with_the_end_of_the_request() {
     let mut frames = post(&stage, END_STREAM);
     assert!(std::iter::from_fn(|| frames.next()).any(|frame| frame.kind == HEADERS), "and over HTTP/2");
 }
+
+/// RFC 9112 §9.6: a connection on which the rest of a body would come next ends, and the answer says so; any other stays.
+#[test]
+fn a_failed_upload_ends_its_connection_and_says_so() {
+    let api = Server::script(|socket| {
+        let mut reader = BufReader::new(socket);
+        let head = read_head(&mut reader)?;
+        if head.target() == "/whole" {
+            reader.read_exact(&mut [0; 5])?;
+        }
+        Ok(())
+    });
+    let stage = Stage::new(api, "");
+    let mut connection = stage.connect();
+    for path in ["/whole", "/whole"] {
+        let head = stage.head(&format!("POST {path}"), "Content-Length: 5\r\n");
+        let answer = connection.exchange(head + "12345").unwrap();
+        assert_eq!(answer.verdict(), (502, "upstream-failed".to_owned()));
+        assert_eq!(answer.value("connection"), None);
+    }
+    let head = stage.head("POST /part", "Content-Length: 1000000\r\n");
+    let answer = connection.exchange(head + &"x".repeat(1000)).unwrap();
+    assert_eq!(answer.verdict(), (502, "upstream-failed".to_owned()));
+    assert_eq!(answer.value("connection"), Some("close"));
+    assert_eq!(connection.rest().unwrap(), b"");
+}

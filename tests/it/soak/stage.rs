@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use super::servers::{AuthorizationServer, TIMEOUT, api};
 use super::tally::Tally;
@@ -15,6 +16,9 @@ use crate::support::issuer::Issuer;
 use crate::support::process::Process;
 use crate::support::world::{Config, World};
 
+/// How long a token is used: its key stays in force for longer.
+const TOKEN: Duration = Duration::from_secs(5);
+
 pub(super) struct Stage {
     pub(super) world: World,
     pub(super) authorization_server: AuthorizationServer,
@@ -22,6 +26,7 @@ pub(super) struct Stage {
     pub(super) config: Config,
     /// Who signs at the moment.
     pub(super) issuer: Mutex<Issuer>,
+    last: Mutex<Option<(String, Instant)>>,
     pub(super) tally: Tally,
     stopped: AtomicBool,
 }
@@ -50,14 +55,23 @@ impl Stage {
             boundgate,
             config,
             issuer: Mutex::new(issuer),
+            last: Mutex::new(None),
             tally: Tally::new(),
             stopped: AtomicBool::new(false),
         }
     }
 
-    /// A good token of client A.
+    /// A good token of client A, which asks for a new one now and then. One for each connection would fill the memory for tokens, which is
+    /// bounded by 32 MiB, until the end of the soak and hide what else may grow.
     pub(super) fn token(&self) -> String {
-        self.issuer.lock().unwrap().token(&self.world.pki.client_a)
+        let mut last = self.last.lock().unwrap();
+        match &*last {
+            Some((token, since)) if since.elapsed() < TOKEN => token.clone(),
+            _ => {
+                let token = self.issuer.lock().unwrap().token(&self.world.pki.client_a);
+                last.insert((token, Instant::now())).0.clone()
+            }
+        }
     }
 
     pub(super) fn client(&self) -> Client {
