@@ -70,6 +70,8 @@ async fn talk(
     let for_service = (hall.clone(), connection.clone(), slot.clone());
     let service = service_fn(move |request| {
         let (hall, connection, slot) = for_service.clone();
+        // hyper may have had it in its buffer, and looks for the stream's end before this is polled.
+        connection.clock().cancel_parking();
         async move {
             let mut answer = pipeline::handle(connection, slot, request).await?;
             if hall.draining() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {

@@ -86,6 +86,8 @@ pub(super) struct ClientIo {
     clock: Rc<Clock>,
     /// HTTP/2 only: where frames begin and end.
     frames: Option<Frames>,
+    /// HTTP/1 only: the end of what was read.
+    tail: Tail,
     /// HTTP/1 only: whether hyper has been told that the stream is at its end, so that it lets go of it.
     parked: bool,
     /// There once we have said our last word.
@@ -94,7 +96,8 @@ pub(super) struct ClientIo {
 
 impl ClientIo {
     pub(super) fn new(tls: TlsStream<Socket>, clock: Rc<Clock>, http2: bool) -> ClientIo {
-        ClientIo { tls, clock, frames: http2.then(Frames::new), parked: false, linger: None }
+        let frames = http2.then(Frames::new);
+        ClientIo { tls, clock, frames, tail: Tail::default(), parked: false, linger: None }
     }
 
     /// Whether it was given up to be parked; from now on it reads and closes as before.
@@ -139,6 +142,20 @@ impl ClientIo {
     }
 }
 
+/// The last three bytes that a client sent.
+#[derive(Default)]
+struct Tail(u32);
+
+impl Tail {
+    /// Takes these bytes up, and tells whether all of them now end with an empty line, behind which no head can have begun (RFC 9112 §2.1).
+    fn take(&mut self, bytes: &[u8]) -> bool {
+        let last = bytes.get(bytes.len().saturating_sub(3)..).unwrap_or_default();
+        self.0 = last.iter().fold(self.0, |tail, &byte| tail << 8 | u32::from(byte));
+        let [_, a, b, c] = self.0.to_be_bytes();
+        matches!([a, b, c], [_, b'\n', b'\n'] | [b'\n', b'\r', b'\n'])
+    }
+}
+
 /// What a client may still take its time for.
 struct Linger {
     over: Instant,
@@ -177,7 +194,11 @@ impl AsyncRead for ClientIo {
         let new = buf.filled().get(before..).unwrap_or_default();
         match &mut this.frames {
             _ if new.is_empty() => {}
-            None => this.clock.head_bytes(),
+            None => {
+                // A head that has begun and not ended would be among them.
+                let ends_head = this.tail.take(new);
+                this.clock.head_bytes(ends_head);
+            }
             Some(frames) => match frames.read(new, this.clock.allowance()) {
                 true => this.clock.head_begun(),
                 false => this.clock.head_done(),
@@ -217,5 +238,23 @@ impl AsyncWrite for ClientIo {
             ready!(Pin::new(&mut this.tls).poll_shutdown(cx))?;
         }
         this.poll_linger(cx).map(Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_line_is_seen_wherever_the_bytes_were_parted() {
+        for (text, ends) in
+            [("a\r\n\r\n", true), ("a\n\n", true), ("a\n\r\n", true), ("a\r\n", false), ("\n\r\nG", false)]
+        {
+            for at in 0..=text.len() {
+                let (mut tail, (first, second)) = (Tail::default(), text.split_at(at));
+                let outcomes = [tail.take(first.as_bytes()), tail.take(second.as_bytes())];
+                assert_eq!(outcomes[1], ends, "{text:?} at {at}");
+            }
+        }
     }
 }

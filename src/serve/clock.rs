@@ -62,6 +62,8 @@ pub(crate) struct Clock {
     /// Whether the connection may be parked as soon as it has no request.
     parks: Cell<bool>,
     parking: Cell<bool>,
+    /// HTTP/1 only: whether no part of a head can wait in hyper's buffer.
+    whole: Cell<bool>,
     /// Whether it has had one.
     answered: Cell<bool>,
     /// Request bodies of an HTTP/1 connection whose end has not been read.
@@ -84,6 +86,7 @@ impl Clock {
             closing: Cell::new(false),
             parks: Cell::new(true),
             parking: Cell::new(false),
+            whole: Cell::new(true),
             answered: Cell::new(false),
             unread: Cell::new(0),
             allowance: Allowance::default(),
@@ -112,9 +115,10 @@ impl Clock {
     }
 
     /// Bytes of the client arrived that belong to a head, unless a body that was answered early is still on its way. Whatever they are, the
-    /// connection is not parked now.
-    pub(crate) fn head_bytes(&self) {
-        self.parking.set(false);
+    /// connection is not parked now. `ends_head`: behind them no head can have begun.
+    pub(crate) fn head_bytes(&self, ends_head: bool) {
+        self.cancel_parking();
+        self.whole.set(ends_head);
         if self.phase.get() == Phase::Idle && self.unread.get() == 0 {
             self.enter(Phase::Head);
         }
@@ -191,7 +195,10 @@ impl Clock {
         if expiry.is_some() {
             self.expired.set(expiry);
         }
-        let parks = self.idle_since().is_some_and(|since| over(since, LIVELY)) && !self.parks.replace(true);
+        // A head that began with the request before would be over its time by then.
+        let calm = if self.whole.get() { LIVELY } else { limits.head_timeout.max(LIVELY) };
+        let parks = self.idle_since().is_some_and(|since| over(since, calm))
+            && !(self.parks.replace(true) & self.whole.replace(true));
         if parks || self.expired.get().is_some() || self.closing.get() {
             self.wake();
         }
@@ -199,7 +206,7 @@ impl Clock {
 
     /// Whether the connection may let go of its buffers now.
     pub(crate) fn may_park(&self) -> bool {
-        self.parks.get() && self.unread.get() == 0 && self.idle_since().is_some()
+        self.parks.get() && self.whole.get() && self.unread.get() == 0 && self.idle_since().is_some()
     }
 
     /// Parks the connection while this runs, unless the stream has a byte: then what runs is a request, whose body must not seem to end.
@@ -208,6 +215,11 @@ impl Clock {
         let outcome = while_this();
         self.parking.set(false);
         outcome
+    }
+
+    /// A request, or some of it, is there.
+    pub(crate) fn cancel_parking(&self) {
+        self.parking.set(false);
     }
 
     /// Whether the stream is to end where it has no byte.
@@ -331,7 +343,7 @@ mod tests {
         assert!(clock.may_park());
         clock.parking(|| {
             assert!(clock.is_parking());
-            clock.head_bytes();
+            clock.head_bytes(false);
             assert!(!clock.is_parking());
         });
         assert!(!clock.may_park() && !clock.is_parking());

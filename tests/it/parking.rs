@@ -55,6 +55,40 @@ fn requests_come_at_any_time() {
     assert_eq!(connection.exchange(get("/after")).unwrap().text(), "GET /after HTTP/1.1 ");
 }
 
+/// The beginning of a head may come with the request before it, whose end it makes look like idleness.
+#[test]
+fn half_a_head_behind_a_request_is_waited_for() {
+    let stage = Stage::new(echo(), "");
+    let half = stage.head("GET /second", "");
+    let (first, second) = half.split_at(half.len() / 2);
+    for (request, answer) in [
+        (stage.head("GET /first", ""), "GET /first HTTP/1.1 "),
+        (stage.head("POST /first", "Content-Length: 5\r\n") + "hello", "POST /first HTTP/1.1 hello"),
+        (stage.head("POST /first", "Content-Length: 4\r\n") + "\r\n\r\n", "POST /first HTTP/1.1 \r\n\r\n"),
+    ] {
+        let mut connection = stage.connect();
+        for _ in 0..2 {
+            assert_eq!(connection.exchange(request.clone() + first).unwrap().text(), answer);
+            pause();
+            assert_eq!(connection.exchange(second).unwrap().text(), "GET /second HTTP/1.1 ");
+        }
+    }
+}
+
+/// Refusals are answered at once, and hyper takes a rest after sixteen of them, with the next heads in its buffer.
+#[test]
+fn many_requests_at_once_are_all_answered() {
+    let stage = Stage::new(echo(), "");
+    for count in 1..=70 {
+        let mut connection = stage.connect();
+        connection.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(count)).unwrap();
+        for number in 1..=count {
+            let answer = connection.response().unwrap_or_else(|error| panic!("{number} of {count}: {error}"));
+            assert_eq!(answer.verdict(), (401, "token-missing".to_owned()));
+        }
+    }
+}
+
 /// The API answers before it has read the body, and the client sends the rest of it much later: that is not a request.
 #[test]
 fn what_is_left_of_a_body_is_no_request() {
