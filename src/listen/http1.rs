@@ -16,6 +16,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::connection::{End, FAREWELL, Next, drive, note};
 use super::io::ClientIo;
+use super::lent::Lent;
 use super::worker::Hall;
 use crate::config::settings::Limits;
 use crate::decide::refusal::Reason;
@@ -81,20 +82,26 @@ async fn talk(
         }
     });
     let buffer = limits.request_head.saturating_add(BEYOND);
-    let http = Builder::new().max_buf_size(buffer).serve_connection(TokioIo::new(io), service);
-    let mut talk = Talk { http, clock: connection.clock() };
+    let (lent, io) = Lent::twice(io);
+    // Without `half_close` hyper reads on while a request is open, each time into a new buffer, to see whether the client leaves.
+    let mut http = Builder::new();
+    let http = http.max_buf_size(buffer).half_close(true).serve_connection(TokioIo::new(lent), service);
+    let mut talk = Talk { http, io, clock: connection.clock() };
     let outcome = drive(&mut talk, end, |talk| Pin::new(&mut talk.get_mut().http).graceful_shutdown()).await;
-    let Parts { io, read_buf, .. } = talk.http.into_parts();
-    let mut io = io.into_inner();
+    let Talk { http, io, .. } = talk;
+    let Parts { io: lent, read_buf, .. } = http.into_parts();
+    drop(lent);
+    let mut io = io.back()?;
     match outcome {
-        Some(Ok(())) => {
+        Some(Ended::Http(Ok(()))) => {
             if let Some(tunnel) = slot.take() {
                 tunnel.run(io.into_tunnel(), read_buf).await;
             } else if io.unpark() && read_buf.is_empty() {
                 return Some(io);
             }
         }
-        Some(Err(error)) => {
+        Some(Ended::ClientLeft) => io.break_off().await,
+        Some(Ended::Http(Err(error))) => {
             note_unreadable(connection, &error);
             io.break_off().await;
         }
@@ -111,22 +118,33 @@ async fn talk(
     None
 }
 
-/// hyper's connection, which ends as soon as it may be parked.
+/// hyper's connection, which ends as soon as it may be parked, and where the client leaves before it has its answer.
 struct Talk<'a, H> {
     http: H,
+    io: Lent,
     clock: &'a Clock,
 }
 
-impl<H: Future + Unpin> Future for Talk<'_, H> {
-    type Output = H::Output;
+/// How a connection ended by itself.
+enum Ended {
+    Http(hyper::Result<()>),
+    ClientLeft,
+}
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<H::Output> {
-        let Talk { http, clock } = self.get_mut();
+impl<H: Future<Output = hyper::Result<()>> + Unpin> Future for Talk<'_, H> {
+    type Output = Ended;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended> {
+        let Talk { http, io, clock } = self.get_mut();
         let mut http = Pin::new(http);
         match http.as_mut().poll(cx) {
             // Only now: while hyper is at work, a request may have left its buffer and not begun, or an answer ended and not gone out.
-            Poll::Pending if clock.may_park() => clock.parking(|| http.poll(cx)),
-            outcome => outcome,
+            Poll::Pending if clock.may_park() => clock.parking(|| http.poll(cx)).map(Ended::Http),
+            // Who still sends a request's body is read anyway.
+            Poll::Pending if clock.exchanges() > 0 && !clock.is_upload_open() => {
+                io.poll_left(cx).map(|()| Ended::ClientLeft)
+            }
+            outcome => outcome.map(Ended::Http),
         }
     }
 }

@@ -62,6 +62,10 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // A kernel takes one piece at less cost.
+        if let [buf] = bufs {
+            return self.poll_write(cx, buf);
+        }
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.tcp).poll_write_vectored(cx, bufs);
         this.noted(outcome)
@@ -90,6 +94,8 @@ pub(super) struct ClientIo {
     tail: Tail,
     /// HTTP/1 only: whether hyper has been told that the stream is at its end, so that it lets go of it.
     parked: bool,
+    /// HTTP/1 only: bytes of a next request have been seen, and not been read.
+    next: bool,
     /// There once we have said our last word.
     linger: Option<Linger>,
 }
@@ -97,7 +103,7 @@ pub(super) struct ClientIo {
 impl ClientIo {
     pub(super) fn new(tls: TlsStream<Socket>, clock: Rc<Clock>, http2: bool) -> ClientIo {
         let frames = http2.then(Frames::new);
-        ClientIo { tls, clock, frames, tail: Tail::default(), parked: false, linger: None }
+        ClientIo { tls, clock, frames, tail: Tail::default(), parked: false, next: false, linger: None }
     }
 
     /// Whether it was given up to be parked; from now on it reads and closes as before.
@@ -109,6 +115,18 @@ impl ClientIo {
     pub(super) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let bytes = ready!(Pin::new(&mut self.tls).poll_fill_buf(cx));
         Poll::Ready(bytes.is_ok_and(|bytes| !bytes.is_empty()))
+    }
+
+    /// Waits until the client has left: the end of its stream follows what has been read. Where the next request follows, that ends the
+    /// look.
+    pub(super) fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.next {
+            return Poll::Pending;
+        }
+        // Below TLS, which makes room for each attempt to read.
+        let _ = ready!(self.tls.get_mut().0.tcp.poll_peek(cx, &mut ReadBuf::new(&mut [0])));
+        self.next = ready!(self.poll_more(cx));
+        if self.next { Poll::Pending } else { Poll::Ready(()) }
     }
 
     /// Ends the connection without an end of TLS, so that an answer that broke off cannot look complete.
@@ -185,6 +203,7 @@ impl AsyncRead for ClientIo {
                 "more control frames or resets than answers account for",
             )));
         }
+        this.next = false;
         let before = buf.filled().len();
         if Pin::new(&mut this.tls).poll_read(cx, buf)?.is_pending() {
             // Nothing is under way in either direction.

@@ -10,6 +10,7 @@ mod handshake;
 mod http1;
 mod io;
 mod last_call;
+mod lent;
 mod server;
 mod sidecar;
 mod worker;

@@ -25,7 +25,10 @@ pub(super) fn decision(format: LogFormat, decision: &Decision, clock: &mut Clock
         LogFormat::Json => {
             json_start(level, decision.time, clock, out);
             json_field("event", Value::Text("decision"), out);
-            fields(decision).into_iter().for_each(|(key, value)| json_field(key, value, out));
+            for (key, value) in fields(decision) {
+                out.push_str(key.json);
+                value.json(out);
+            }
             out.push_str("}\n");
         }
         LogFormat::Text => {
@@ -33,12 +36,12 @@ pub(super) fn decision(format: LogFormat, decision: &Decision, clock: &mut Clock
             let fields = fields(decision);
             for (key, width) in COLUMNS {
                 let value =
-                    fields.iter().find(|field| field.0 == key).map_or(Value::Missing, |field| field.1);
+                    fields.iter().find(|field| field.0.name == key).map_or(Value::Missing, |field| field.1);
                 text_column(value, width, out);
             }
             for (key, value) in fields {
-                if COLUMNS.iter().all(|column| column.0 != key) {
-                    text_field(key, value, out);
+                if COLUMNS.iter().all(|column| column.0 != key.name) {
+                    text_field(key.name, value, out);
                 }
             }
             out.push('\n');
@@ -46,36 +49,52 @@ pub(super) fn decision(format: LogFormat, decision: &Decision, clock: &mut Clock
     }
 }
 
+/// A field's name, and how it stands in JSON between two values.
+#[derive(Clone, Copy)]
+struct Key {
+    name: &'static str,
+    json: &'static str,
+}
+
+macro_rules! key {
+    ($name:literal) => {
+        Key { name: $name, json: concat!(",\"", $name, "\":") }
+    };
+}
+
 /// What a line tells of a decision, in the order of JSON. The set of keys is the same in every line.
-fn fields(decision: &Decision) -> [(&'static str, Value<'_>); 18] {
+fn fields(decision: &Decision) -> [(Key, Value<'_>); 18] {
     [
-        ("request_id", std::str::from_utf8(&decision.request_id).ok().into()),
-        ("trace_id", decision.trace_id.as_ref().map_or(Value::Missing, |id| Value::Hex(id))),
-        ("decision", Verdict::of(decision.reason).name().into()),
-        ("reason", decision.reason.map(Reason::name).into()),
-        ("note", decision.note.as_deref().into()),
-        ("issuer", decision.issuer.as_deref().into()),
-        ("sub", decision.subject.as_deref().into()),
-        ("client_id", decision.client_id.as_deref().into()),
+        (key!("request_id"), std::str::from_utf8(&decision.request_id).ok().into()),
+        (key!("trace_id"), decision.trace_id.as_ref().map_or(Value::Missing, |id| Value::Hex(id))),
+        (key!("decision"), Verdict::of(decision.reason).name().into()),
+        (key!("reason"), decision.reason.map(Reason::name).into()),
+        (key!("note"), decision.note.as_deref().into()),
+        (key!("issuer"), decision.issuer.as_deref().into()),
+        (key!("sub"), decision.subject.as_deref().into()),
+        (key!("client_id"), decision.client_id.as_deref().into()),
         (
-            "token_thumbprint",
+            key!("token_thumbprint"),
             decision.token_thumbprint.as_ref().map_or(Value::Missing, |digest| Value::Hex(digest)),
         ),
         (
-            "certificate_thumbprint",
+            key!("certificate_thumbprint"),
             decision.certificate_thumbprint.as_ref().map_or(Value::Missing, Value::Base64Url),
         ),
-        ("route", decision.route.as_deref().into()),
-        ("method", decision.method.as_ref().map(http::Method::as_str).into()),
-        ("path", decision.path.as_deref().into()),
+        (key!("route"), decision.route.as_deref().into()),
+        (key!("method"), decision.method.as_ref().map(http::Method::as_str).into()),
+        (key!("path"), decision.path.as_deref().into()),
         (
-            "status",
+            key!("status"),
             if decision.status == 0 { Value::Missing } else { Value::Unsigned(decision.status.into()) },
         ),
-        ("peer", Value::Peer(decision.peer)),
-        ("cached", Value::Bool(decision.cached)),
-        ("duration_seconds", Value::Seconds(decision.duration)),
-        ("upstream_duration_seconds", decision.upstream_duration.map_or(Value::Missing, Value::Seconds)),
+        (key!("peer"), Value::Peer(decision.peer)),
+        (key!("cached"), Value::Bool(decision.cached)),
+        (key!("duration_seconds"), Value::Seconds(decision.duration)),
+        (
+            key!("upstream_duration_seconds"),
+            decision.upstream_duration.map_or(Value::Missing, Value::Seconds),
+        ),
     ]
 }
 

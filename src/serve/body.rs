@@ -168,7 +168,9 @@ impl Body for RequestBody {
 }
 
 /// An answer's body towards the client.
-pub(crate) struct ResponseBody(Option<Open>);
+///
+/// Boxed, since it is moved several times before it goes out.
+pub(crate) struct ResponseBody(Option<Box<Open>>);
 
 /// A body that is part of its exchange.
 struct Open {
@@ -205,7 +207,8 @@ impl UpstreamBody {
             Lease::give_back(lease.take());
         }
         let until = until.map(|until| Box::pin(tokio::time::sleep_until(until.into())));
-        ResponseBody(Some(Open { source: Source::Upstream { incoming, lease, upload, until }, exchange }))
+        let source = Source::Upstream { incoming, lease, upload, until };
+        ResponseBody(Some(Box::new(Open { source, exchange })))
     }
 }
 
@@ -213,7 +216,7 @@ impl ResponseBody {
     /// A text of our own.
     pub(super) fn own(text: Bytes, exchange: Exchange) -> ResponseBody {
         let source = Source::Own(Some(text).filter(|t| !t.is_empty()));
-        ResponseBody(Some(Open { source, exchange }))
+        ResponseBody(Some(Box::new(Open { source, exchange })))
     }
 
     /// None at all, of an exchange that goes on elsewhere.
@@ -244,7 +247,8 @@ impl Body for ResponseBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some(Open { source, exchange }) = &mut self.get_mut().0 else { return Poll::Ready(None) };
+        let Some(open) = &mut self.get_mut().0 else { return Poll::Ready(None) };
+        let Open { source, exchange } = &mut **open;
         exchange.guard().asked();
         if let Source::Upstream { until: Some(until), .. } = source
             && until.as_mut().poll(cx).is_ready()

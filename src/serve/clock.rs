@@ -166,7 +166,7 @@ impl Clock {
         }
         let delivery = multiplexed.then(Rc::<Delivery>::default);
         self.deliveries.borrow_mut().extend(delivery.clone());
-        ExchangeGuard { clock: self.clone(), delivery }
+        ExchangeGuard { clock: self.clone(), delivery, ended: Cell::new(None) }
     }
 
     /// Requests that are open.
@@ -293,9 +293,16 @@ pub(crate) struct ExchangeGuard {
     clock: Rc<Clock>,
     /// HTTP/2 only: over HTTP/1.1 the connection itself stalls.
     delivery: Option<Rc<Delivery>>,
+    /// When the request ended, where that is known.
+    ended: Cell<Option<Instant>>,
 }
 
 impl ExchangeGuard {
+    /// The request ended at this moment; the guard is dropped next.
+    pub(crate) fn ended(&self, now: Instant) {
+        self.ended.set(Some(now));
+    }
+
     /// The connection asks the response body for more, or needs no more.
     pub(crate) fn asked(&self) {
         if let Some(delivery) = &self.delivery {
@@ -321,7 +328,7 @@ impl Drop for ExchangeGuard {
         }
         if clock.exchanges.get() == 0 {
             clock.answered.set(true);
-            let now = Instant::now();
+            let now = self.ended.get().unwrap_or_else(Instant::now);
             clock.idle_since.set(now);
             if clock.phase.get() == Phase::Busy {
                 clock.enter_at(Phase::Idle, now);

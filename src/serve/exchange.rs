@@ -156,7 +156,9 @@ impl Drop for Exchange {
                 None => {}
             }
         }
-        let duration = self.start.elapsed();
+        let now = Instant::now();
+        self.guard.ended(now);
+        let duration = now.saturating_duration_since(self.start);
         let worker = &self.connection.worker;
         let genuine = self.genuine.as_ref();
         worker.metrics.request(self.reason, duration);

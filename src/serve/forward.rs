@@ -1,5 +1,6 @@
 //! Towards the upstream. Only a [`Permit`] opens this door, and it is taken by value.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -109,7 +110,7 @@ pub(super) async fn forward(
         progress: progress.as_deref(),
     };
     let sent = Instant::now();
-    let answering = async {
+    let answering = pin!(async {
         match (request, &wish) {
             (Sendable::Http1(outgoing), None) => {
                 let (response, whole) = way.exchange_on_whole(outgoing).await?;
@@ -122,7 +123,7 @@ pub(super) async fn forward(
             (Sendable::Http1(outgoing), Some(wish)) => upgrade(&way, outgoing, wish, until).await,
             (Sendable::Http2(request), Some(_)) => connect(&way, request, until).await,
         }
-    };
+    });
     let mut response = match until {
         None => answering.await?,
         Some(until) => tokio::time::timeout_at(until.into(), answering)

@@ -33,7 +33,7 @@ pub(super) async fn prove(
     headers: &HeaderMap,
     exchange: &mut Exchange,
 ) -> Result<BoundToken, Refusal> {
-    let token = Token::extract(headers)?;
+    let token = connection.token.token(headers)?;
     let digest = connection.token.digest(token);
     exchange.carries(digest);
     let worker = &connection.worker;

@@ -2,13 +2,16 @@
 
 use std::cell::{Cell, RefCell};
 
+use http::HeaderMap;
+
+use crate::decide::refusal::Refusal;
 use crate::decide::token::{Digest, Token};
 
 /// Bytes of a token that a connection keeps at most.
 const LONGEST: usize = 2 << 10;
 
 /// What a connection knows of the last token that came on it: the digest, and the text too once it has come twice in a row, so that
-/// neither a single request nor a connection of many clients' tokens costs more for it. It says which digest a text has, nothing else.
+/// neither a single request nor a connection of many clients' tokens costs more for it. It says which text is a token and which digest it has, nothing else.
 #[derive(Default)]
 pub(crate) struct Repeated {
     last: Cell<Option<Digest>>,
@@ -16,6 +19,14 @@ pub(crate) struct Repeated {
 }
 
 impl Repeated {
+    /// The one token of a request, as [`Token::extract`] has it.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn token<'a>(&self, headers: &'a HeaderMap) -> Result<Token<'a>, Refusal> {
+        Token::extract_knowing(headers, self.text.borrow().as_deref())
+    }
+
     /// The token's digest. The comparison need not take constant time: what it is compared with came from the same peer.
     pub(crate) fn digest(&self, token: Token<'_>) -> Digest {
         let mut text = self.text.borrow_mut();

@@ -3,6 +3,7 @@
 
 use std::error::Error as _;
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -71,7 +72,7 @@ impl Way<'_> {
         whole: &mut Whole,
         outgoing: Outgoing,
     ) -> Result<Result<Response<Content>, (SendError, Outgoing)>, Refusal> {
-        let sent = self.within(whole.send(outgoing)).await;
+        let sent = self.within(pin!(whole.send(outgoing))).await;
         sent.ok_or(Reason::UpstreamTimeout.into())
     }
 
@@ -143,7 +144,7 @@ impl Way<'_> {
                 "a WebSocket over HTTP/2, for which the upstream has no SETTINGS_ENABLE_CONNECT_PROTOCOL";
             return Err(Failure::Final(Reason::UpstreamFailed.note(note)));
         }
-        let Some(outcome) = self.within(stream.send(request)).await else {
+        let Some(outcome) = self.within(pin!(stream.send(request))).await else {
             // The whole connection may be dead, which no other request needs to find out for itself.
             self.pool.retire(stream);
             return Err(Failure::Final(Reason::UpstreamTimeout.into()));
@@ -219,9 +220,8 @@ fn is_unprocessed(cause: &h2::Error) -> bool {
 impl Way<'_> {
     /// Waits for the answer's head: `timeout` counts from the last byte of the request that went out, and does not run while the
     /// client owes the next one.
-    async fn within<F: Future>(&self, future: F) -> Option<F::Output> {
+    async fn within<F: Future>(&self, mut future: Pin<&mut F>) -> Option<F::Output> {
         let timeout = self.limits.timeout;
-        let mut future = std::pin::pin!(future);
         let mut deadline = Instant::now() + timeout;
         loop {
             if let Some(output) = self.deadlines.before(deadline, future.as_mut()).await {

@@ -13,13 +13,13 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use crate::client::{Ask, Connection, Fresh, Protocol, Sessions, Tls};
+use crate::client::{Ask, Connection, Fresh, Protocol, Sessions, Streams, Tls};
 use crate::load::{Course, closed};
 use crate::stage::Stage;
 use crate::system::{How, Kind};
 
 /// What is counted, and how many requests the shorter run has.
-const LOADS: [(&str, usize); 3] = [("hot", 1000), ("cold", 300), ("handshake", 60)];
+const LOADS: [(&str, usize); 4] = [("hot", 1000), ("h2", 1000), ("cold", 300), ("handshake", 60)];
 /// The longer run has so many times as many.
 const LONGER: usize = 3;
 
@@ -93,13 +93,16 @@ async fn run(stage: &Stage, load: &str, requests: usize) -> Result<BTreeMap<OsSt
     let tokens = if load == "cold" { requests } else { 1 };
     let asks = (0..tokens).map(|_| Ask::get("/hello", Some(&stage.issuer.token(stage.client())?)));
     let course = Course::times(&asks.collect::<Result<_>>()?, requests);
-    let tls = Tls::new(&stage.pki, stage.client(), Protocol::Http1, Sessions::Never)?;
-    let done = if load == "handshake" {
-        let first = Ask::get("/hello", Some(&stage.token))?;
-        let mut lanes = vec![Fresh::new(tls, running.address, Sessions::Never, &first).await?];
-        closed(&mut lanes, course).await?
-    } else {
-        closed(&mut Connection::open_many(&tls, running.address, 1).await?, course).await?
+    let protocol = if load == "h2" { Protocol::Http2 } else { Protocol::Http1 };
+    let tls = Tls::new(&stage.pki, stage.client(), protocol, Sessions::Never)?;
+    let done = match load {
+        "handshake" => {
+            let first = Ask::get("/hello", Some(&stage.token))?;
+            closed(&mut vec![Fresh::new(tls, running.address, Sessions::Never, &first).await?], course)
+                .await?
+        }
+        "h2" => closed(&mut Streams::open(&tls, running.address, 1).await?, course).await?,
+        _ => closed(&mut Connection::open_many(&tls, running.address, 1).await?, course).await?,
     };
     ensure!(done == requests, "{done} requests instead of {requests}");
     drop(running); // ends the process, which writes the files
