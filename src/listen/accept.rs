@@ -20,6 +20,9 @@ use crate::state::Shared;
 
 /// Connections that the kernel completes before they are accepted.
 const BACKLOG: i32 = 4096;
+/// Bytes that the kernel takes of us beyond what it has sent: without a bound it takes megabytes, and says that a slow client has read
+/// on only when it has read a third of them.
+const UNSENT: u32 = 128 * 1024;
 /// How long the acceptor waits when the process is out of descriptors or memory.
 const BREATH: Duration = Duration::from_millis(50);
 /// How often that is told, while it lasts.
@@ -45,8 +48,11 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     }
     // A restart need not wait for the connections of the process before it.
     socket.set_reuse_address(true)?;
-    // What is accepted inherits it.
+    // What is accepted inherits both.
     socket.set_tcp_nodelay(true)?;
+    if let Err(error) = socket.set_tcp_notsent_lowat(UNSENT) {
+        tracing::debug!(%error, "slow readers cannot be told from those who have stopped before they have read much");
+    }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;

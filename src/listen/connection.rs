@@ -54,10 +54,11 @@ pub(super) async fn run(hall: &Rc<Hall>, socket: TcpStream, peer: SocketAddr, cl
     let limits = snapshot.settings.limits.clone();
     drop(snapshot);
     clock.established();
-    let io = ClientIo::new(tls, clock.clone(), http2);
+    // Boxed, because it goes from hand to hand, and a future holds what it is given twice.
+    let io = Box::new(ClientIo::new(tls, clock.clone(), http2));
     let connection = Connection::new(hall.worker.clone(), peer, client, clock, http2);
     if http2 {
-        serve_http2(hall, connection, TokioIo::new(io), &limits).await;
+        Box::pin(serve_http2(hall, connection, TokioIo::new(io), &limits)).await;
     } else {
         http1::serve(hall, connection, io, &limits).await;
     }
@@ -73,11 +74,13 @@ async fn silence_in_a_drain(hall: &Hall, clock: &Clock) {
     .await;
 }
 
-async fn serve_http2(hall: &Hall, connection: Rc<Connection>, io: TokioIo<ClientIo>, limits: &Limits) {
+async fn serve_http2(hall: &Hall, connection: Rc<Connection>, io: TokioIo<Box<ClientIo>>, limits: &Limits) {
     let for_service = connection.clone();
     // HTTP/2 has no upgrades of a connection (RFC 9113 §8.6), but a stream may become a WebSocket (RFC 8441).
     let slot = Slot::default();
-    let service = service_fn(move |request| pipeline::handle(for_service.clone(), slot.clone(), request));
+    // Boxed, because what hyper and tokio make of it is moved several times, and is there until the answer has gone out.
+    let service =
+        service_fn(move |request| Box::pin(pipeline::handle(for_service.clone(), slot.clone(), request)));
     // What is above the limit, and not far above it, is answered where the request is decided: h2 itself would say 431 without a
     // reason, a count or a line of the log. It counts 32 bytes more a field than HTTP/1.1 has (RFC 9113 §6.5.2).
     let head = u32::try_from(limits.request_head.saturating_mul(2)).unwrap_or(u32::MAX);

@@ -59,7 +59,6 @@ pub(super) async fn shake(
 
 async fn establish(socket: TcpStream, clock: Rc<Clock>, snapshot: &Snapshot) -> io::Result<Established> {
     let tcp = tokio::net::TcpStream::from_std(socket)?;
-    tcp.set_nodelay(true)?;
     let tls = TlsAcceptor::from(Arc::clone(&snapshot.tls)).accept(Socket { tcp, clock }).await?;
     let (_, session) = tls.get_ref();
     debug_assert!(matches!(

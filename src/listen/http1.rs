@@ -28,7 +28,12 @@ use crate::serve::{Connection, answer, pipeline};
 const BEYOND: usize = 16 << 10;
 
 /// Serves the connection to its end.
-pub(super) async fn serve(hall: &Rc<Hall>, connection: Rc<Connection>, mut io: ClientIo, limits: &Limits) {
+pub(super) async fn serve(
+    hall: &Rc<Hall>,
+    connection: Rc<Connection>,
+    mut io: Box<ClientIo>,
+    limits: &Limits,
+) {
     let mut end = End::new(hall, &connection);
     while wait(&mut io, &mut end).await {
         connection.clock().unparked();
@@ -63,10 +68,10 @@ async fn wait(io: &mut ClientIo, end: &mut End<'_>) -> bool {
 async fn talk(
     hall: &Rc<Hall>,
     connection: &Rc<Connection>,
-    io: ClientIo,
+    io: Box<ClientIo>,
     limits: &Limits,
     end: &mut End<'_>,
-) -> Option<ClientIo> {
+) -> Option<Box<ClientIo>> {
     let slot = Slot::default();
     let for_service = (hall.clone(), connection.clone(), slot.clone());
     let service = service_fn(move |request| {
@@ -92,12 +97,14 @@ async fn talk(
     let Parts { io: lent, read_buf, .. } = http.into_parts();
     drop(lent);
     let mut io = io.back()?;
+    let parked = io.unpark();
     match outcome {
+        Some(Ended::Http(Ok(()))) if parked && read_buf.is_empty() => return Some(io),
+        // It came with the end of the request before it, and had its time since.
+        Some(Ended::Http(_)) if parked => head_timed_out(connection, io).await,
         Some(Ended::Http(Ok(()))) => {
             if let Some(tunnel) = slot.take() {
                 tunnel.run(io.into_tunnel(), read_buf).await;
-            } else if io.unpark() && read_buf.is_empty() {
-                return Some(io);
             }
         }
         Some(Ended::ClientLeft) => io.break_off().await,
@@ -105,17 +112,20 @@ async fn talk(
             note_unreadable(connection, &error);
             io.break_off().await;
         }
-        None if connection.clock().expired() == Some(Expiry::Head) => {
-            let id = note(connection, Reason::ClientTimeout, "the head did not arrive in time", None);
-            let farewell = async {
-                io.write_all(&answer::head_timeout(&id)).await?;
-                io.shutdown().await
-            };
-            let _ = tokio::time::timeout(FAREWELL, farewell).await;
-        }
+        None if connection.clock().expired() == Some(Expiry::Head) => head_timed_out(connection, io).await,
         None => {}
     }
     None
+}
+
+/// Ends the connection for a head that is not complete in its time.
+async fn head_timed_out(connection: &Connection, mut io: Box<ClientIo>) {
+    let id = note(connection, Reason::ClientTimeout, "the head did not arrive in time", None);
+    let farewell = async {
+        io.write_all(&answer::head_timeout(&id)).await?;
+        io.shutdown().await
+    };
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
 }
 
 /// hyper's connection, which ends as soon as it may be parked, and where the client leaves before it has its answer.

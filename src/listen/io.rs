@@ -130,7 +130,7 @@ impl ClientIo {
     }
 
     /// Ends the connection without an end of TLS, so that an answer that broke off cannot look complete.
-    pub(super) async fn break_off(mut self) {
+    pub(super) async fn break_off(mut self: Box<Self>) {
         let _ = self.tls.get_mut().0.shutdown().await;
         poll_fn(|cx| self.poll_linger(cx)).await;
     }

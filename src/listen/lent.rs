@@ -11,17 +11,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::io::ClientIo;
 
 /// One of the two ends at which a stream is held.
-pub(super) struct Lent(Rc<RefCell<ClientIo>>);
+pub(super) struct Lent(Rc<RefCell<Box<ClientIo>>>);
 
 impl Lent {
     /// One end for hyper, one for who looks.
-    pub(super) fn twice(io: ClientIo) -> (Lent, Lent) {
+    pub(super) fn twice(io: Box<ClientIo>) -> (Lent, Lent) {
         let io = Rc::new(RefCell::new(io));
         (Lent(io.clone()), Lent(io))
     }
 
     /// The stream itself, once the other end has been dropped.
-    pub(super) fn back(self) -> Option<ClientIo> {
+    pub(super) fn back(self) -> Option<Box<ClientIo>> {
         Rc::into_inner(self.0).map(RefCell::into_inner)
     }
 
@@ -31,7 +31,7 @@ impl Lent {
     }
 
     fn with<T>(&self, act: impl FnOnce(Pin<&mut ClientIo>) -> T) -> T {
-        act(Pin::new(&mut self.0.borrow_mut()))
+        act(Pin::new(&mut **self.0.borrow_mut()))
     }
 }
 

@@ -120,8 +120,9 @@ pub(super) async fn forward(
                 let (response, stream) = way.exchange_on_stream(request).await?;
                 answer((response.map(Incoming::Http2), Lease::Stream(stream)), progress.clone(), until)
             }
-            (Sendable::Http1(outgoing), Some(wish)) => upgrade(&way, outgoing, wish, until).await,
-            (Sendable::Http2(request), Some(_)) => connect(&way, request, until).await,
+            // Boxed, as all that few requests need: each has room for what is not.
+            (Sendable::Http1(outgoing), Some(wish)) => Box::pin(upgrade(&way, outgoing, wish, until)).await,
+            (Sendable::Http2(request), Some(_)) => Box::pin(connect(&way, request, until)).await,
         }
     });
     let mut response = match until {

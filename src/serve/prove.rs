@@ -44,7 +44,8 @@ pub(super) async fn prove(
             (genuine, exchange.began())
         }
         None => {
-            let proven = learn(connection, snapshot, token, digest, exchange).await?;
+            // Boxed, because few requests need it, and each has room for what is not.
+            let proven = Box::pin(learn(connection, snapshot, token, digest, exchange)).await?;
             exchange.genuine(&proven.genuine, proven.cached);
             (proven.genuine, unix_now())
         }

@@ -52,7 +52,7 @@ impl Way<'_> {
                 error => return Err(self.refusal(error)),
             }
         }
-        self.exchange_on_new(outgoing).await
+        Box::pin(self.exchange_on_new(outgoing)).await
     }
 
     /// On a new connection, which for an upgrade may be the last request there.
@@ -112,7 +112,7 @@ impl Way<'_> {
         let was_kept = kept.is_some();
         let mut stream = match kept {
             Some(stream) => stream,
-            None => self.stream().await?,
+            None => Box::pin(self.stream()).await?,
         };
         let spare = spare(&request);
         let request = match self.send_on_stream(&mut stream, request).await {
@@ -124,7 +124,7 @@ impl Way<'_> {
             }
             Err(Failure::Final(refusal)) => return Err(refusal),
         };
-        let mut stream = self.stream().await?;
+        let mut stream = Box::pin(self.stream()).await?;
         let response = self.send_on_stream(&mut stream, request).await.map_err(Refusal::from)?;
         Ok((response, stream))
     }

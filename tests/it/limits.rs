@@ -123,6 +123,21 @@ fn head_timeout_ends_half_a_head() {
 }
 
 #[test]
+fn head_timeout_ends_half_a_head_that_came_with_the_request_before_it() {
+    let stage = stage("head_timeout = \"1s\"", hello());
+    let mut connection = stage.client.connect(stage.boundgate.address).unwrap();
+    let (token, start) = (&stage.token, Instant::now());
+    let whole = format!("GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
+    assert_eq!(connection.exchange(format!("{whole}GET / HTTP/1.1\r\nHost: local")).unwrap().status(), 200);
+    let answer = connection.response().unwrap();
+    after_a_second(start);
+    assert_eq!(answer.verdict(), (408, "client-timeout".to_owned()));
+    drop(connection);
+    stage.client_timeout(408);
+    assert_eq!(stage.world.api.requests().len(), 1);
+}
+
+#[test]
 fn head_timeout_is_not_extended_byte_by_byte() {
     let stage = stage("head_timeout = \"1s\"", hello());
     let mut connection = stage.client.connect(stage.boundgate.address).unwrap();
@@ -194,6 +209,24 @@ fn stall_timeout_ends_an_answer_that_is_not_read() {
     stage.client_timeout(200);
     let rest = connection.rest().unwrap();
     assert!(rest.len() < 64 << 20, "the answer has ended early");
+}
+
+#[test]
+fn stall_timeout_does_not_end_an_answer_that_is_read_very_slowly() {
+    let stage = stage("stall_timeout = \"2s\"", large());
+    let mut connection = stage.client.connect(stage.boundgate.address).unwrap();
+    let token = &stage.token;
+    connection
+        .send(format!("GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"))
+        .unwrap();
+    assert_eq!(connection.head().unwrap().status(), 200);
+    let mut part = vec![0; 20_000];
+    for _ in 0..60 {
+        connection.stream.read_exact(&mut part).unwrap();
+        std::thread::sleep(Duration::from_millis(100)); // the slow reader
+    }
+    // It would learn of its end only after what the kernel holds.
+    assert_eq!(stage.boundgate.metric("boundgate_connections", &[]), 1.0);
 }
 
 #[test]
