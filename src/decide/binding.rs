@@ -1,8 +1,8 @@
 //! The confirmation: is this token bound to the certificate of this connection (RFC 8705 §3)?
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use subtle::ConstantTimeEq as _;
 
 use super::claims::Confirmation;
 use super::client::ClientCert;
@@ -71,7 +71,7 @@ fn confirm(
         (Confirmation::Absent, Require::IfBound) => return Ok(()),
     };
     let presented = presented.ok_or(Reason::CertificateMissing)?;
-    if bool::from(bound_to.ct_eq(presented)) {
+    if verify_slices_are_equal(bound_to, presented).is_ok() {
         return Ok(());
     }
     let [bound_to, presented] = [bound_to, presented].map(|thumbprint| URL_SAFE_NO_PAD.encode(thumbprint));

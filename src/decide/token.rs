@@ -12,7 +12,8 @@ pub type Digest = [u8; 32];
 /// The access token as sent. Its `Debug` output never shows it.
 #[derive(Clone, Copy)]
 pub struct Token<'a> {
-    text: &'a str,
+    /// One `b64token`, hence ASCII.
+    text: &'a [u8],
 }
 
 impl<'a> Token<'a> {
@@ -57,14 +58,20 @@ impl<'a> Token<'a> {
     }
 
     fn read(bytes: &'a [u8], known: Option<&str>) -> Result<Token<'a>, Refusal> {
-        match std::str::from_utf8(bytes) {
-            Ok(text) if known == Some(text) || is_b64token(text) => Ok(Token { text }),
-            _ => Err(Reason::TokenMalformed.note("what follows 'Bearer ' is empty or no b64token")),
+        if known.is_some_and(|known| known.as_bytes() == bytes) || is_b64token(bytes) {
+            Ok(Token { text: bytes })
+        } else {
+            Err(Reason::TokenMalformed.note("what follows 'Bearer ' is empty or no b64token"))
         }
     }
 
     /// The token's characters: `b64token` of RFC 6750 §2.1.
     pub fn as_str(&self) -> &'a str {
+        std::str::from_utf8(self.text).unwrap_or_default()
+    }
+
+    /// The same as bytes.
+    pub fn as_bytes(&self) -> &'a [u8] {
         self.text
     }
 
@@ -81,8 +88,11 @@ impl std::fmt::Debug for Token<'_> {
 }
 
 /// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="` (RFC 6750 §2.1)
-fn is_b64token(text: &str) -> bool {
-    let characters = text.trim_end_matches('=').as_bytes();
+fn is_b64token(text: &[u8]) -> bool {
+    let mut characters = text;
+    while let Some(rest) = characters.strip_suffix(b"=") {
+        characters = rest;
+    }
     // Without short cuts, so that it is vectorised: this runs on every request.
     let fits = |b: u8| {
         b.is_ascii_alphanumeric()

@@ -31,13 +31,13 @@ impl Repeated {
     pub(crate) fn digest(&self, token: Token<'_>) -> Digest {
         let mut text = self.text.borrow_mut();
         if let (Some(text), Some(digest)) = (&*text, self.last.get())
-            && **text == *token.as_str()
+            && text.as_bytes() == token.as_bytes()
         {
             return digest;
         }
         let digest = token.digest();
         let again = self.last.replace(Some(digest)) == Some(digest);
-        let keeps = again && token.as_str().len() <= LONGEST;
+        let keeps = again && token.as_bytes().len() <= LONGEST;
         *text = keeps.then(|| token.as_str().into());
         digest
     }

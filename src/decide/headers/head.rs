@@ -2,9 +2,10 @@
 
 use std::net::Ipv6Addr;
 
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::{Authority, Scheme};
-use http::{HeaderMap, HeaderValue, Method, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use crate::decide::refusal::{Reason, Refusal};
 
@@ -17,8 +18,9 @@ use crate::decide::refusal::{Reason, Refusal};
 pub fn check_head(parts: &Parts) -> Result<&str, Refusal> {
     check_method(&parts.method)?;
     check_target(parts)?;
-    check_framing(&parts.headers)?;
-    authority(parts)
+    let [coding, length, host] = lines(&parts.headers, [&TRANSFER_ENCODING, &CONTENT_LENGTH, &HOST]);
+    check_framing(coding, length)?;
+    authority(parts, host)
 }
 
 /// Methods are case-sensitive (RFC 9110 §9.1), and none is registered with a small letter; but there are servers that take "post" for
@@ -44,11 +46,11 @@ fn check_target(parts: &Parts) -> Result<(), Refusal> {
 }
 
 /// One length (RFC 9112 §6). The parser has already made one `Content-Length` of equal ones.
-fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
-    if !at_most_one(headers, header::TRANSFER_ENCODING, is_chunked) {
+fn check_framing(coding: Lines<'_>, length: Lines<'_>) -> Result<(), Refusal> {
+    if !coding.is_at_most_one(is_chunked) {
         return Err(malformed("Transfer-Encoding is not exactly chunked"));
     }
-    if !at_most_one(headers, header::CONTENT_LENGTH, is_length) {
+    if !length.is_at_most_one(is_length) {
         return Err(malformed("Content-Length is not one number"));
     }
     Ok(())
@@ -61,22 +63,23 @@ fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
 /// `upstream-failed`: a `Transfer-Encoding` other than exactly `chunked`, for it ends here, and what it codes would go on without a name;
 /// a `Content-Length` that is no number, or two, also where it announces no content (HEAD, 304) and only the client would read it.
 pub fn settle_answer(headers: &mut HeaderMap) -> Result<(), Refusal> {
-    if !at_most_one(headers, header::TRANSFER_ENCODING, is_chunked) {
+    let [coding, length] = lines(headers, [&TRANSFER_ENCODING, &CONTENT_LENGTH]);
+    if !coding.is_at_most_one(is_chunked) {
         return Err(Reason::UpstreamFailed.note("the answer's Transfer-Encoding is not exactly chunked"));
     }
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        headers.remove(header::CONTENT_LENGTH);
-    } else if !at_most_one(headers, header::CONTENT_LENGTH, is_length) {
+    if !matches!(coding, Lines::None) {
+        headers.remove(CONTENT_LENGTH);
+    } else if !length.is_at_most_one(is_length) {
         let one = one_length(headers)
             .ok_or_else(|| Reason::UpstreamFailed.note("the answer's Content-Length is not one number"))?;
-        headers.insert(header::CONTENT_LENGTH, one.into());
+        headers.insert(CONTENT_LENGTH, one.into());
     }
     Ok(())
 }
 
 /// The number that every member of every line says (RFC 9110 §8.6).
 fn one_length(headers: &HeaderMap) -> Option<u64> {
-    let lines = headers.get_all(header::CONTENT_LENGTH).into_iter();
+    let lines = headers.get_all(CONTENT_LENGTH).into_iter();
     let mut numbers = lines
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
         .map(<[u8]>::trim_ascii)
@@ -99,25 +102,42 @@ fn is_chunked(coding: &HeaderValue) -> bool {
     coding.as_bytes().eq_ignore_ascii_case(b"chunked")
 }
 
-fn at_most_one(
-    headers: &HeaderMap,
-    name: header::HeaderName,
-    is_valid: impl Fn(&HeaderValue) -> bool,
-) -> bool {
-    let mut lines = headers.get_all(name).into_iter();
-    lines.next().is_none_or(is_valid) && lines.next().is_none()
+/// The lines of one field.
+#[derive(Clone, Copy)]
+enum Lines<'a> {
+    None,
+    One(&'a HeaderValue),
+    Several,
 }
 
-fn authority(parts: &Parts) -> Result<&str, Refusal> {
-    let target = parts.uri.authority().map(Authority::as_str);
-    let mut lines = parts.headers.get_all(header::HOST).into_iter();
-    let host = match lines.next() {
-        Some(line) => Some(line.to_str().map_err(|_| malformed("Host is no host[:port]"))?),
-        None => None,
-    };
-    if lines.next().is_some() {
-        return Err(malformed("more than one Host"));
+impl Lines<'_> {
+    fn is_at_most_one(self, is_valid: impl Fn(&HeaderValue) -> bool) -> bool {
+        match self {
+            Lines::None => true,
+            Lines::One(line) => is_valid(line),
+            Lines::Several => false,
+        }
     }
+}
+
+/// Those of each of these fields: in one walk, which costs less than looking each of them up.
+fn lines<'a, const N: usize>(headers: &'a HeaderMap, names: [&HeaderName; N]) -> [Lines<'a>; N] {
+    let mut found = [Lines::None; N];
+    for (name, line) in headers {
+        for (lines, _) in found.iter_mut().zip(names).filter(|(_, wanted)| *wanted == name) {
+            *lines = if let Lines::None = lines { Lines::One(line) } else { Lines::Several };
+        }
+    }
+    found
+}
+
+fn authority<'a>(parts: &'a Parts, host: Lines<'a>) -> Result<&'a str, Refusal> {
+    let target = parts.uri.authority().map(Authority::as_str);
+    let host = match host {
+        Lines::One(line) => Some(line.to_str().map_err(|_| malformed("Host is no host[:port]"))?),
+        Lines::None => None,
+        Lines::Several => return Err(malformed("more than one Host")),
+    };
     let authority = match (target, host) {
         // A proxy would take the target's (RFC 9112 §3.2.2), others the field's.
         (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host) => {

@@ -16,9 +16,8 @@ use names::{HOP_BY_HOP, RESERVED, is_hop_by_hop, is_removable, same_name};
 /// RFC 9700 §4.13).
 #[derive(Debug, Clone)]
 pub struct Reserved {
-    names: Vec<Box<str>>,
-    /// Bit *n* is set where a name has *n* bytes, the highest bit also for longer ones: most fields need no comparison.
-    lengths: u64,
+    /// By their length in bytes: most fields need no comparison.
+    by_length: Vec<Vec<Box<str>>>,
 }
 
 impl Default for Reserved {
@@ -32,9 +31,16 @@ impl Reserved {
     pub fn new(claims: &ClaimHeaders) -> Reserved {
         let claims = claims.entries().iter().map(|(name, _)| name.as_str());
         let fixed = RESERVED.into_iter().chain(HOP_BY_HOP).chain([MISSPELT]);
-        let names: Vec<Box<str>> = fixed.chain(claims).map(Box::from).collect();
-        let lengths = names.iter().fold(0, |lengths, name| lengths | length_bit(name));
-        Reserved { names, lengths }
+        let mut by_length = Vec::new();
+        for name in fixed.chain(claims) {
+            if by_length.len() <= name.len() {
+                by_length.resize_with(name.len() + 1, Vec::new);
+            }
+            if let Some(names) = by_length.get_mut(name.len()) {
+                names.push(name.into());
+            }
+        }
+        Reserved { by_length }
     }
 
     /// Removes from a client's request: reserved names, hop-by-hop fields in any spelling, and what `Connection` names besides
@@ -59,9 +65,8 @@ impl Reserved {
 
     fn covers(&self, name: &HeaderName) -> bool {
         let text = name.as_str();
-        self.lengths & length_bit(text) != 0
-            && text != MISSPELT
-            && self.names.iter().any(|reserved| same_name(reserved, text))
+        let names = self.by_length.get(text.len()).map(Vec::as_slice).unwrap_or_default();
+        text != MISSPELT && names.iter().any(|reserved| same_name(reserved, text))
     }
 }
 
@@ -126,8 +131,4 @@ fn wants_trailers(headers: &HeaderMap) -> bool {
 fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
     let lines = headers.get_all(name).into_iter();
     lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
-}
-
-fn length_bit(name: &str) -> u64 {
-    1 << name.len().min(63)
 }
