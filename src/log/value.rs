@@ -89,9 +89,10 @@ impl Value<'_> {
 
 /// At most 32 bytes: their digits are put together first, which costs less than one push for each.
 fn push_hex(bytes: &[u8], out: &mut String) {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
     let mut digits = [[0; 2]; 32];
     for (pair, byte) in digits.iter_mut().zip(bytes) {
-        *pair = [byte >> 4, byte & 0xf].map(|nibble| nibble + if nibble < 10 { b'0' } else { b'a' - 10 });
+        *pair = [byte >> 4, byte & 0xf].map(|nibble| DIGITS[usize::from(nibble)]);
     }
     let digits = digits.as_flattened().get(..2 * bytes.len()).unwrap_or_default();
     out.push_str(std::str::from_utf8(digits).unwrap_or_default());
