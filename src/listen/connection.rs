@@ -22,8 +22,8 @@ use crate::decide::refusal::Reason;
 use crate::log::Decision;
 use crate::serve::Connection;
 use crate::serve::clock::{Clock, Expiry};
-use crate::serve::local::LocalExecutor;
 use crate::serve::pipeline;
+use crate::serve::streams::StreamExecutor;
 use crate::serve::upgrade::Slot;
 
 /// Requests that one HTTP/2 connection may have open (RFC 9113 §5.1.2 recommends no less than 100).
@@ -84,7 +84,7 @@ async fn serve_http2(hall: &Hall, connection: Rc<Connection>, io: TokioIo<Box<Cl
     // What is above the limit, and not far above it, is answered where the request is decided: h2 itself would say 431 without a
     // reason, a count or a line of the log. It counts 32 bytes more a field than HTTP/1.1 has (RFC 9113 §6.5.2).
     let head = u32::try_from(limits.request_head.saturating_mul(2)).unwrap_or(u32::MAX);
-    let mut http = http2::Builder::new(LocalExecutor)
+    let mut http = http2::Builder::new(StreamExecutor(connection.clock().clone()))
         .max_concurrent_streams(STREAMS)
         .max_pending_accept_reset_streams(STREAMS as usize)
         .max_local_error_reset_streams(ERRORS)

@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt as _;
 
 use super::connection::{End, FAREWELL, Next, drive, note};
-use super::io::ClientIo;
+use super::io::{ClientIo, is_empty_lines};
 use super::lent::Lent;
 use super::worker::Hall;
 use crate::config::settings::Limits;
@@ -99,7 +99,8 @@ async fn talk(
     let mut io = io.back()?;
     let parked = io.unpark();
     match outcome {
-        Some(Ended::Http(Ok(()))) if parked && read_buf.is_empty() => return Some(io),
+        // Empty lines before a request are passed over (RFC 9112 §2.2).
+        Some(Ended::Http(_)) if parked && is_empty_lines(&read_buf) => return Some(io),
         // It came with the end of the request before it, and had its time since.
         Some(Ended::Http(_)) if parked => head_timed_out(connection, io).await,
         Some(Ended::Http(Ok(()))) => {
@@ -150,9 +151,10 @@ impl<H: Future<Output = hyper::Result<()>> + Unpin> Future for Talk<'_, H> {
         match http.as_mut().poll(cx) {
             // Only now: while hyper is at work, a request may have left its buffer and not begun, or an answer ended and not gone out.
             Poll::Pending if clock.may_park() => clock.parking(|| http.poll(cx)).map(Ended::Http),
-            // Who still sends a request's body is read anyway.
-            Poll::Pending if clock.exchanges() > 0 && !clock.is_upload_open() => {
-                io.poll_left(cx).map(|()| Ended::ClientLeft)
+            Poll::Pending if clock.exchanges() > 0 => {
+                // A request's body is read by hyper, but only as fast as the upstream takes it.
+                let left = if clock.is_upload_open() { io.poll_hung_up() } else { io.poll_left(cx) };
+                left.map(|()| Ended::ClientLeft)
             }
             outcome => outcome.map(Ended::Http),
         }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncBufRead as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -121,12 +122,23 @@ impl ClientIo {
     /// look.
     pub(super) fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.next {
-            return Poll::Pending;
+            return self.poll_hung_up();
         }
         // Below TLS, which makes room for each attempt to read.
         let _ = ready!(self.tls.get_mut().0.tcp.poll_peek(cx, &mut ReadBuf::new(&mut [0])));
         self.next = ready!(self.poll_more(cx));
-        if self.next { Poll::Pending } else { Poll::Ready(()) }
+        if self.next { self.poll_hung_up() } else { Poll::Ready(()) }
+    }
+
+    /// Waits until the client has closed its side of the socket, whatever it has sent before that and nobody reads yet: looked for with each
+    /// sweep of the clock.
+    pub(super) fn poll_hung_up(&mut self) -> Poll<()> {
+        let ended = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+        let mut socket = [PollFd::new(&self.tls.get_ref().0.tcp, PollFlags::RDHUP)];
+        let has_ended = self.clock.is_time_to_look()
+            && poll(&mut socket, Some(&Timespec::default())).is_ok()
+            && socket.iter().any(|socket| socket.revents().intersects(ended));
+        if has_ended { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Ends the connection without an end of TLS, so that an answer that broke off cannot look complete.
@@ -158,6 +170,11 @@ impl ClientIo {
         keep_alive(&self.tls.get_ref().0.tcp);
         self.tls
     }
+}
+
+/// Whether these bytes say nothing where a request is expected (RFC 9112 §2.2).
+pub(super) fn is_empty_lines(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
 }
 
 /// The last three bytes that a client sent.
@@ -216,7 +233,7 @@ impl AsyncRead for ClientIo {
             None => {
                 // A head that has begun and not ended would be among them.
                 let ends_head = this.tail.take(new);
-                this.clock.head_bytes(ends_head);
+                this.clock.head_bytes(ends_head, is_empty_lines(new));
             }
             Some(frames) => match frames.read(new, this.clock.allowance()) {
                 true => this.clock.head_begun(),

@@ -30,6 +30,11 @@ impl Lent {
         self.0.borrow_mut().poll_left(cx)
     }
 
+    /// Waits until the client has closed its side.
+    pub(super) fn poll_hung_up(&self) -> Poll<()> {
+        self.0.borrow_mut().poll_hung_up()
+    }
+
     fn with<T>(&self, act: impl FnOnce(Pin<&mut ClientIo>) -> T) -> T {
         act(Pin::new(&mut **self.0.borrow_mut()))
     }

@@ -167,6 +167,10 @@ impl Body for RequestBody {
     }
 }
 
+/// Bytes of an answer that are handed to HTTP/2 at once, about a frame: only once they have gone out more is asked for, which is how it is
+/// seen that a client reads on.
+const PIECE: usize = 16 * 1024;
+
 /// An answer's body towards the client.
 ///
 /// Boxed, since it is moved several times before it goes out.
@@ -175,6 +179,8 @@ pub(crate) struct ResponseBody(Option<Box<Open>>);
 /// A body that is part of its exchange.
 struct Open {
     source: Source,
+    /// HTTP/2 only: what is left of a piece.
+    rest: Option<Bytes>,
     exchange: Exchange,
 }
 
@@ -208,7 +214,7 @@ impl UpstreamBody {
         }
         let until = until.map(|until| Box::pin(tokio::time::sleep_until(until.into())));
         let source = Source::Upstream { incoming, lease, upload, until };
-        ResponseBody(Some(Box::new(Open { source, exchange })))
+        ResponseBody(Some(Box::new(Open { source, rest: None, exchange })))
     }
 }
 
@@ -216,7 +222,7 @@ impl ResponseBody {
     /// A text of our own.
     pub(super) fn own(text: Bytes, exchange: Exchange) -> ResponseBody {
         let source = Source::Own(Some(text).filter(|t| !t.is_empty()));
-        ResponseBody(Some(Box::new(Open { source, exchange })))
+        ResponseBody(Some(Box::new(Open { source, rest: None, exchange })))
     }
 
     /// None at all, of an exchange that goes on elsewhere.
@@ -248,7 +254,7 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(open) = &mut self.get_mut().0 else { return Poll::Ready(None) };
-        let Open { source, exchange } = &mut **open;
+        let Open { source, rest, exchange } = &mut **open;
         exchange.guard().asked();
         if let Source::Upstream { until: Some(until), .. } = source
             && until.as_mut().poll(cx).is_ready()
@@ -256,7 +262,8 @@ impl Body for ResponseBody {
             exchange.broke_off(Reason::TokenExpired, "limits.stream = \"until-exp\"");
             return Poll::Ready(Some(Err(BodyError::Refused(Reason::TokenExpired))));
         }
-        let frame = match source {
+        let mut frame = match source {
+            _ if rest.is_some() => rest.take().map(|rest| Ok(Frame::data(rest))),
             Source::Own(text) => text.take().map(|t| Ok(Frame::data(t))),
             Source::Upstream { incoming, lease, upload, .. } => {
                 match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
@@ -276,6 +283,13 @@ impl Body for ResponseBody {
                 }
             }
         };
+        if exchange.multiplexed()
+            && let Some(Ok(whole)) = &frame
+            && let Some(mut piece) = whole.data_ref().filter(|data| data.len() > PIECE).cloned()
+        {
+            *rest = Some(piece.split_off(PIECE));
+            frame = Some(Ok(Frame::data(piece)));
+        }
         if let Some(frame) = &frame {
             let data = frame.as_ref().ok().and_then(Frame::data_ref);
             exchange.guard().yielded(data.map_or(0, Bytes::len));
@@ -284,18 +298,23 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match self.0.as_ref().map(|open| &open.source) {
-            None => true,
-            Some(Source::Own(text)) => text.is_none(),
-            Some(Source::Upstream { incoming, .. }) => incoming.is_end_stream(),
-        }
+        let Some(Open { source, rest, .. }) = self.0.as_deref() else { return true };
+        let has_ended = match source {
+            Source::Own(text) => text.is_none(),
+            Source::Upstream { incoming, .. } => incoming.is_end_stream(),
+        };
+        has_ended && rest.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.0.as_ref().map(|open| &open.source) {
+        match self.0.as_deref() {
             None => SizeHint::with_exact(0),
-            Some(Source::Own(text)) => SizeHint::with_exact(text.as_ref().map_or(0, |t| t.len() as u64)),
-            Some(Source::Upstream { incoming, .. }) => incoming.size_hint(),
+            // Asked for before the first piece alone.
+            Some(Open { rest: Some(_), .. }) => SizeHint::default(),
+            Some(Open { source: Source::Own(text), .. }) => {
+                SizeHint::with_exact(text.as_ref().map_or(0, |t| t.len() as u64))
+            }
+            Some(Open { source: Source::Upstream { incoming, .. }, .. }) => incoming.size_hint(),
         }
     }
 }

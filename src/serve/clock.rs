@@ -7,6 +7,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::allowance::Allowance;
+use super::streams::Delivery;
 use crate::config::settings::Limits;
 
 /// How often a worker looks at its connections' clocks: the most by which a timeout is late.
@@ -42,10 +43,6 @@ pub(crate) enum Expiry {
     Stall,
 }
 
-/// When a response body yielded a frame that the connection has not taken on yet.
-#[derive(Debug, Default)]
-struct Delivery(Cell<Option<Instant>>);
-
 /// The clock of one connection.
 pub(crate) struct Clock {
     phase: Cell<Phase>,
@@ -57,6 +54,12 @@ pub(crate) struct Clock {
     exchanges: Cell<usize>,
     /// Open answers of an HTTP/2 connection, whose streams stall one by one behind their flow-control windows.
     deliveries: RefCell<Vec<Rc<Delivery>>>,
+    /// That of the request that began last.
+    begun: RefCell<Option<Rc<Delivery>>>,
+    /// HTTP/1 only: whether only a look at the socket shows that the client leaves …
+    watched: Cell<bool>,
+    /// … and whether it is time for one.
+    look: Cell<bool>,
     expired: Cell<Option<Expiry>>,
     closing: Cell<bool>,
     /// Whether the connection may be parked as soon as it has no request.
@@ -82,6 +85,9 @@ impl Clock {
             blocked: Cell::new(None),
             exchanges: Cell::new(0),
             deliveries: RefCell::new(Vec::new()),
+            begun: RefCell::new(None),
+            watched: Cell::new(false),
+            look: Cell::new(false),
             expired: Cell::new(None),
             closing: Cell::new(false),
             parks: Cell::new(true),
@@ -114,12 +120,12 @@ impl Clock {
         (idle && self.blocked.get().is_none()).then(|| self.since.get())
     }
 
-    /// Bytes of the client arrived that belong to a head, unless a body that was answered early is still on its way. Whatever they are, the
-    /// connection is not parked now. `ends_head`: behind them no head can have begun.
-    pub(crate) fn head_bytes(&self, ends_head: bool) {
+    /// Bytes of the client arrived that belong to a head, unless a body that was answered early is still on its way, or they are `empty` lines
+    /// before one (RFC 9112 §2.2). Whatever they are, the connection is not parked now. `ends_head`: behind them no head can have begun.
+    pub(crate) fn head_bytes(&self, ends_head: bool, empty: bool) {
         self.cancel_parking();
         self.whole.set(ends_head);
-        if self.phase.get() == Phase::Idle && self.unread.get() == 0 {
+        if !empty && self.phase.get() == Phase::Idle && self.unread.get() == 0 {
             self.enter(Phase::Head);
         }
     }
@@ -166,7 +172,13 @@ impl Clock {
         }
         let delivery = multiplexed.then(Rc::<Delivery>::default);
         self.deliveries.borrow_mut().extend(delivery.clone());
+        self.begun.borrow_mut().clone_from(&delivery);
         ExchangeGuard { clock: self.clone(), delivery, ended: Cell::new(None) }
+    }
+
+    /// The delivery of the request that has begun since this was last asked for, over HTTP/2.
+    pub(super) fn begun(&self) -> Option<Rc<Delivery>> {
+        self.begun.take()
     }
 
     /// Requests that are open.
@@ -188,9 +200,11 @@ impl Clock {
             Phase::Idle if over(self.since.get(), limits.idle_timeout) => Some(Expiry::Idle),
             Phase::Head if over(self.since.get(), limits.head_timeout) => Some(Expiry::Head),
             _ if stalled(self.blocked.get()) => Some(Expiry::Stall),
-            _ if self.deliveries.borrow().iter().any(|d| stalled(d.0.get())) => Some(Expiry::Stall),
             _ => None,
         };
+        for delivery in self.deliveries.borrow().iter().filter(|delivery| stalled(delivery.waits_since())) {
+            delivery.end();
+        }
         // A later one counts: a connection that is asked to end for its idleness may begin a head and not finish it.
         if expiry.is_some() {
             self.expired.set(expiry);
@@ -199,7 +213,9 @@ impl Clock {
         let calm = if self.whole.get() { LIVELY } else { limits.head_timeout.max(LIVELY) };
         let parks = self.idle_since().is_some_and(|since| over(since, calm))
             && !(self.parks.replace(true) & self.whole.replace(true));
-        if parks || self.expired.get().is_some() || self.closing.get() {
+        let looks = self.watched.take();
+        self.look.set(looks);
+        if parks || looks || self.expired.get().is_some() || self.closing.get() {
             self.wake();
         }
     }
@@ -225,6 +241,12 @@ impl Clock {
     /// Whether the stream is to end where it has no byte.
     pub(crate) fn is_parking(&self) -> bool {
         self.parking.get()
+    }
+
+    /// Whether it is time to look whether the client has left; the driver is woken when it is next.
+    pub(crate) fn is_time_to_look(&self) -> bool {
+        self.watched.set(true);
+        self.look.take()
     }
 
     /// A request of HTTP/1 has a body …
@@ -306,16 +328,22 @@ impl ExchangeGuard {
     /// The connection asks the response body for more, or needs no more.
     pub(crate) fn asked(&self) {
         if let Some(delivery) = &self.delivery {
-            delivery.0.set(None);
+            delivery.asked();
         }
     }
 
     /// The response body yielded a frame with so many bytes: from now on the client is to read.
     pub(crate) fn yielded(&self, bytes: usize) {
         if let Some(delivery) = &self.delivery {
-            delivery.0.set(Some(Instant::now()));
+            delivery.yielded();
             self.clock.allowance.piece(bytes);
         }
+    }
+
+    /// Whether the client did not read on.
+    pub(crate) fn stalled(&self) -> bool {
+        let alone = self.delivery.as_ref().is_some_and(|delivery| delivery.is_over());
+        alone || self.clock.expired() == Some(Expiry::Stall)
     }
 }
 
@@ -350,7 +378,7 @@ mod tests {
         assert!(clock.may_park());
         clock.parking(|| {
             assert!(clock.is_parking());
-            clock.head_bytes(false);
+            clock.head_bytes(false, false);
             assert!(!clock.is_parking());
         });
         assert!(!clock.may_park() && !clock.is_parking());

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::Method;
 use http::request::Parts;
 
-use super::clock::{ExchangeGuard, Expiry};
+use super::clock::ExchangeGuard;
 use super::ids::RequestId;
 use super::worker::{Connection, unix};
 use crate::decide::refusal::{Reason, Refusal};
@@ -140,7 +140,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if self.reason.is_none() && self.connection.clock.expired() == Some(Expiry::Stall) {
+        if self.reason.is_none() && self.guard.stalled() {
             self.broke_off(Reason::ClientTimeout, "the client did not read on");
         } else if self.status == 0 {
             self.note = Some("the client left before the answer".into());

@@ -1,4 +1,4 @@
-//! The tasks that hyper starts for HTTP/2, as tasks of the worker's own thread.
+//! The tasks that hyper starts for HTTP/2 towards the upstream, as tasks of the worker's own thread.
 
 use std::future::Future;
 

@@ -19,6 +19,7 @@ pub mod remembered;
 mod repeated;
 mod rewound;
 mod send;
+pub(crate) mod streams;
 pub(crate) mod upgrade;
 mod upload;
 pub(crate) mod upstream;

@@ -2,9 +2,10 @@
 
 use std::io::{BufReader, Write as _};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::support::message::{read_head, read_request};
+use super::support::process::PATIENCE;
 use super::support::server::Server;
 use super::support::stage::Stage;
 
@@ -53,6 +54,29 @@ fn requests_come_at_any_time() {
     }
     assert_eq!(connection.response().unwrap().text(), "POST /late HTTP/1.1 hello");
     assert_eq!(connection.exchange(get("/after")).unwrap().text(), "GET /after HTTP/1.1 ");
+}
+
+/// Empty lines before a request are none of it (RFC 9112 §2.2), whenever they come; and they keep no connection open.
+#[test]
+fn empty_lines_are_passed_over() {
+    let stage = Stage::new(echo(), "[limits]\nhead_timeout = \"1s\"\nidle_timeout = \"5s\"\n");
+    let get = |path: &str| stage.head(&format!("GET {path}"), "");
+    for empty in ["\r\n", "\n", "\r", "\r\n\r\n\r\n"] {
+        let mut connection = stage.connect();
+        for path in ["/a", "/b"] {
+            assert_eq!(connection.exchange(get(path)).unwrap().text(), format!("GET {path} HTTP/1.1 "));
+            std::thread::sleep(Duration::from_millis(100)); // not with the request before
+            connection.send(empty).unwrap();
+            pause();
+        }
+        assert_eq!(connection.exchange(get("/c")).unwrap().text(), "GET /c HTTP/1.1 ", "{empty:?}");
+    }
+    let mut connection = stage.connect();
+    let start = Instant::now();
+    while connection.send("\r\n").is_ok() && start.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(100)); // the drip
+    }
+    assert!(start.elapsed() < PATIENCE, "it drips for ever");
 }
 
 /// The beginning of a head may come with the request before it, whose end it makes look like idleness.

@@ -4,12 +4,13 @@ use std::io::{BufReader, Read as _, Write as _};
 use std::net::Shutdown;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use super::support::frames::{DATA, END_STREAM, HEADERS, RST_STREAM};
 use super::support::message::read_head;
 use super::support::outcome::{Frames, Outcome};
 use super::support::process::PATIENCE;
-use super::support::server::{Answer, Server};
+use super::support::server::{Answer, Server, reset};
 use super::support::stage::Stage;
 
 /// What happened at the API.
@@ -83,6 +84,43 @@ fn a_client_that_leaves_ends_its_request_over_http1() {
         drop(connection);
         assert_eq!(next(&told), Event::Ended(body.len()), "{answer:?} {lines:?}");
     }
+}
+
+/// What it has sent behind its request, and nobody has read yet, hides nothing.
+#[test]
+fn a_client_that_leaves_behind_other_bytes_ends_its_request() {
+    let more = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(5000);
+    for answer in [NO_ANSWER, ENDLESS] {
+        for behind in ["\r\n", "GET / HT", "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", &more] {
+            let (api, told) = api(answer);
+            let stage = Stage::new(api, "");
+            let mut connection = stage.connect();
+            connection.send(stage.head("GET /", "")).unwrap();
+            assert_eq!(next(&told), Event::Asked);
+            connection.send(behind).unwrap();
+            drop(connection);
+            assert_eq!(next(&told), Event::Ended(0), "{answer:?} {behind:.20?}");
+        }
+    }
+}
+
+/// Nor does an upstream that does not take the request's body.
+#[test]
+fn a_client_that_leaves_an_upload_that_waits_ends_it() {
+    let deaf = Server::script(|socket| {
+        read_head(&mut BufReader::with_capacity(1, &socket))?;
+        std::thread::sleep(2 * PATIENCE); // it never reads on
+        Ok(())
+    });
+    let stage = Stage::new(deaf, "");
+    let mut connection = stage.connect();
+    connection.stream.get_ref().sock.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    connection.send(stage.head("POST /", "Content-Length: 1000000000\r\n")).unwrap();
+    while connection.send([b'x'; 65536]).is_ok() {}
+    // An end of the stream would wait behind what the sidecar does not read.
+    reset(&connection.stream.get_ref().sock).unwrap();
+    drop(connection);
+    stage.boundgate.log_line(|line| line["note"] == "the client left before the answer");
 }
 
 /// The same for one stream of a connection that goes on (RFC 9113 §5.4.2), and for the whole connection.

@@ -44,11 +44,8 @@ fn answers_that_are_not_taken_are_bounded_in_memory_and_end_with_stall_timeout()
         for number in 0..100 {
             raw.send(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &head).unwrap();
         }
-        let start = Instant::now();
-        raw.rest();
-        assert!(start.elapsed() < PATIENCE / 2, "it is not ended");
         let labels = ["reason=\"client-timeout\""];
-        stage.boundgate.wait_for_metric("boundgate_requests_total", &labels, 1.0);
+        stage.boundgate.wait_for_metric("boundgate_requests_total", &labels, 100.0);
         let cost = stage.boundgate.process.peak_memory() - memory;
         assert!(cost < COST, "{window}: {cost} MiB");
         beside.end();
