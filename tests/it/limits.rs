@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::support::boundgate::Boundgate;
-use super::support::client::Client;
+use super::support::client::{Client, Connection};
 use super::support::frames::Raw;
 use super::support::pki::Authority;
 use super::support::process::PATIENCE;
@@ -41,6 +41,17 @@ impl Stage {
     /// A client that speaks HTTP/2 frame by frame.
     fn raw(&self, settings: &[(u16, u32)]) -> Raw {
         Raw::connect(&self.client, self.boundgate.address, settings)
+    }
+
+    /// A connection on which the head of an answer has come, and nothing of its content has been read.
+    fn answering(&self) -> Connection {
+        let mut connection = self.client.connect(self.boundgate.address).unwrap();
+        let token = &self.token;
+        connection
+            .send(format!("GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"))
+            .unwrap();
+        assert_eq!(connection.head().unwrap().status(), 200);
+        connection
     }
 
     /// Replaces the authority of clients by one that has issued no certificate here.
@@ -200,12 +211,7 @@ fn large() -> Server {
 #[test]
 fn stall_timeout_ends_an_answer_that_is_not_read() {
     let stage = stage("stall_timeout = \"1s\"", large());
-    let mut connection = stage.client.connect(stage.boundgate.address).unwrap();
-    let token = &stage.token;
-    connection
-        .send(format!("GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"))
-        .unwrap();
-    assert_eq!(connection.head().unwrap().status(), 200);
+    let mut connection = stage.answering();
     stage.client_timeout(200);
     let rest = connection.rest().unwrap();
     assert!(rest.len() < 64 << 20, "the answer has ended early");
@@ -214,12 +220,7 @@ fn stall_timeout_ends_an_answer_that_is_not_read() {
 #[test]
 fn stall_timeout_does_not_end_an_answer_that_is_read_very_slowly() {
     let stage = stage("stall_timeout = \"2s\"", large());
-    let mut connection = stage.client.connect(stage.boundgate.address).unwrap();
-    let token = &stage.token;
-    connection
-        .send(format!("GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"))
-        .unwrap();
-    assert_eq!(connection.head().unwrap().status(), 200);
+    let mut connection = stage.answering();
     let mut part = vec![0; 20_000];
     for _ in 0..60 {
         connection.stream.read_exact(&mut part).unwrap();
@@ -232,12 +233,7 @@ fn stall_timeout_does_not_end_an_answer_that_is_read_very_slowly() {
 #[test]
 fn stall_timeout_does_not_end_an_answer_that_is_read_slowly() {
     let stage = stage("stall_timeout = \"2s\"", large());
-    let mut connection = stage.client.connect(stage.boundgate.address).unwrap();
-    let token = &stage.token;
-    connection
-        .send(format!("GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"))
-        .unwrap();
-    assert_eq!(connection.head().unwrap().status(), 200);
+    let mut connection = stage.answering();
     let (mut read, mut part) = (0, vec![0; 4 << 20]);
     while read < 64 << 20 {
         let end = part.len().min((64 << 20) - read);
